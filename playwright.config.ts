@@ -1,0 +1,22 @@
+// Browser tests use a system Chromium where there is one, otherwise Playwright's own.
+import { existsSync } from 'node:fs';
+import { defineConfig } from '@playwright/test';
+
+const system = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((p) => existsSync(p));
+
+export default defineConfig({
+  testDir: 'e2e',
+  timeout: 120_000,
+  workers: 1,
+  retries: 0,
+  reporter: [['list']],
+  use: {
+    baseURL: 'http://127.0.0.1:4173',
+    viewport: { width: 1280, height: 720 },
+    launchOptions: {
+      ...(system ? { executablePath: system } : {}),
+      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+    },
+  },
+  webServer: { command: 'npm run -s build && npm run -s preview', url: 'http://127.0.0.1:4173', timeout: 120_000, reuseExistingServer: true },
+});
