@@ -1,0 +1,68 @@
+// What the rest of the machine sees of a processor: run a vCPU for so many ticks, emulate one instruction on behalf of the
+// hypervisor, translate an address. Engines hold only caches; everything they did is in STATE and RAM when they return.
+
+import type { Frames } from '../memory/frames.ts';
+import type { Memory } from '../memory/memory.ts';
+import type { Recorder } from '../trace/recorder.ts';
+import type { ExitReason } from './vcpu.ts';
+
+export const ENGINES = ['reference'] as const;
+export type EngineName = (typeof ENGINES)[number];
+
+export interface Platform {
+  readonly m: Memory;
+  readonly frames: Frames;
+  readonly trace: Recorder;
+}
+
+export interface Engine {
+  readonly name: EngineName;
+  /**
+   * Runs the vCPU whose record is at `v` for at most `budget` ticks (>= 1), advancing MACHINE.T, ticks and instructions in STATE.
+   * Returns an EXIT; details are in the record. PV: every delivery into ring 0 is an EXIT.trap; for INT n, INT3 and INTO through a
+   * gate that allows them EIP is already past the instruction and its tick is counted, for faults EIP is at the instruction and no
+   * tick is counted. The five (or six) words the CPU pushes on ring 0's stack are written to the window's stack page.
+   */
+  run(v: number, budget: number): ExitReason;
+  /**
+   * Emulates the one instruction at CS:EIP in `env`: bytes are fetched once; privileged state, ports and the final store go to env.
+   * On success EIP is past it (no tick is counted here). 'unhandled': env refused or the instruction is not emulatable; nothing changed.
+   */
+  emulate(v: number, env: SystemEnv): EmulateResult;
+  /** Drops everything cached. Must never change what the machine does. */
+  dropCaches(): void;
+}
+
+export type EmulateResult =
+  | { readonly kind: 'done'; readonly mnemonic: string; readonly bytes: Uint8Array }
+  | { readonly kind: 'unhandled'; readonly mnemonic: string; readonly bytes: Uint8Array }
+  | { readonly kind: 'fault'; readonly vector: number; readonly code: number | undefined; readonly cr2: number; readonly bytes: Uint8Array };
+
+/** The environment in which the hypervisor runs one guest instruction through the description. Returning REFUSED gives up. */
+export const REFUSED = Symbol('refused');
+export interface SystemEnv {
+  /** May this mnemonic be emulated at all? Asked once after decoding, before anything happens. */
+  allows(mnemonic: string, cpl: number): boolean;
+  /** Names as in the description: 'cr0', 'cr3', 'dr7', 'msr:0x10', 'if', 'ts', 'tsc' … */
+  readSys(name: string): number | typeof REFUSED;
+  writeSys(name: string, value: number): undefined | typeof REFUSED;
+  portIn(port: number, size: 8 | 16 | 32): number | typeof REFUSED;
+  portOut(port: number, size: 8 | 16 | 32, value: number): undefined | typeof REFUSED;
+  /** The final store to memory, when env wants to see it (page-table writes). undefined: take the ordinary way. */
+  store?(vaddr: number, size: 8 | 16 | 32 | 64, lo: number, hi: number): boolean | typeof REFUSED;
+}
+
+/** Result of a translation. When ok is false, code is the #PF error code. */
+export interface Translation {
+  ok: boolean;
+  maddr: number;
+  code: number;
+}
+
+export interface Mmu {
+  /**
+   * Translates `vaddr` in the address space of `v` for an access ('r' 'w' 'x') by a user (CPL 3) or supervisor, sets accessed and dirty bits as
+   * hardware does, CR0.WP acting as 1 on PV. Fills `out` and returns out.ok.
+   */
+  translate(v: number, vaddr: number, access: 'r' | 'w' | 'x', user: boolean, out: Translation): boolean;
+}
