@@ -10,7 +10,12 @@ export type Gpr = 0 | 1 | 2 | 3 | 4 | 5 | 6 | 7;
 
 /** Segment register numbers as encoded: ES CS SS DS FS GS. */
 export type Seg = 0 | 1 | 2 | 3 | 4 | 5;
-export const ES = 0, CS = 1, SS = 2, DS = 3, FS = 4, GS = 5;
+export const ES = 0,
+  CS = 1,
+  SS = 2,
+  DS = 3,
+  FS = 4,
+  GS = 5;
 
 /**
  * Operand specifications of a table row, in the letters of the SDM's opcode maps (vol. 2, appendix A):
