@@ -1,0 +1,18 @@
+// Why a machine will never run again. Kept in STATE: a restored image knows that it has ended.
+
+import { HEADER } from '../memory/map.ts';
+import type { Memory } from '../memory/memory.ts';
+import { MACHINE } from '../trace/recorder.ts';
+
+export const STOP_REASONS = ['none', 'poweroff', 'reboot', 'crash', 'idle', 'halted', 'panic', 'suspend'] as const;
+export type StopName = (typeof STOP_REASONS)[number];
+export const STOP = { none: 0, poweroff: 1, reboot: 2, crash: 3, idle: 4, halted: 5, panic: 6, suspend: 7 } as const;
+
+export const stopReason = (m: Memory): StopName => STOP_REASONS[m.r32(HEADER + MACHINE.stopReason)] ?? 'none';
+
+/** Ends the machine; the first reason stays. */
+export function stopMachine(m: Memory, reason: number, code = 0): void {
+  if (m.r32(HEADER + MACHINE.stopReason) !== 0) return;
+  m.w32(HEADER + MACHINE.stopReason, reason);
+  m.w32(HEADER + MACHINE.stopCode, code);
+}
