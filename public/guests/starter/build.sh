@@ -1,0 +1,1 @@
+nasm -f elf32 -g -F dwarf start.asm && gcc -m32 -std=c99 -ffreestanding -fno-pic -fno-stack-protector -fcf-protection=none -fno-asynchronous-unwind-tables -fno-omit-frame-pointer -O1 -g -gdwarf-4 -nostdlib -static -no-pie -Wl,-Ttext-segment=0xC0000000,-e,_start,--build-id=none,-z,noexecstack,-z,noseparate-code -o my-kernel.elf kernel.c start.o
