@@ -93,7 +93,8 @@ export function opcodePattern(opcode: string): OpcodePattern {
   const modrm = last !== '' && digit < 0 ? Number.parseInt(last, 16) : -1;
   const registerOnly = words[0] === 'reg';
   const index = map | Number.parseInt(byte, 16);
-  if (Number.isNaN(index + digit + modrm)) throw new Error(`opcode notation not understood: ${opcode}`);
+  if (!/^[0-9a-f]{2}(\+r)?$/.test(byte) || Number.isNaN(digit + modrm))
+    throw new Error(`opcode notation not understood: ${opcode}`);
   return { index, plusReg, digit, modrm, registerOnly, opSize, addrSize, f3 };
 }
 
@@ -102,8 +103,8 @@ const OPCODE_LOW: Uint8Array = Uint8Array.from(TABLE, (form) =>
 );
 
 /**
- * The condition code of a Jcc, SETcc or CMOVcc (SDM vol. 2, appendix B, tttn): 0 O, 1 NO, 2 C, 3 NC, 4 Z, 5 NZ, 6 NA, 7 A,
- * 8 S, 9 NS, 10 PE, 11 PO, 12 L, 13 NL, 14 NG, 15 G. For any other form the value means nothing.
+ * The condition code of a Jcc, SETcc or CMOVcc (SDM vol. 2, appendix B, tttn): 0 O, 1 NO, 2 B, 3 AE, 4 E, 5 NE, 6 BE, 7 A,
+ * 8 S, 9 NS, 10 P, 11 NP, 12 L, 13 GE, 14 LE, 15 G. For any other form the value means nothing.
  */
 export function cc(of: Form | Insn): number {
   return OPCODE_LOW[('form' in of ? of.form : of).id]!;
