@@ -44,11 +44,11 @@ export const DOMAIN = layout('DOMAIN', {
   evtchnFrames: ['u32', 8], // 128 ports of 32 bytes each
   nrPorts: 'u32', // size of the port table
   grantFrames: ['u32', 64], // shared v1 entries, 512 a frame
-  grantActive: ['u32', 64], // active entries, one frame for each 256 … grant-table.ts
+  grantActive: ['u32', 128], // active entries, 256 a frame, so two frames for each shared one
   nrGrantFrames: 'u32',
   maptrackFrames: ['u32', 64],
   nrMaptrackFrames: 'u32',
-  maptrackFree: 'u32',
+  maptrackFree: 'u32', // first free handle + 1, 0 = none
   consoleMfn: 'u32', consolePort: 'u32', consoleRemotePort: 'u32',
   storeMfn: 'u32', storePort: 'u32', storeRemotePort: 'u32',
   consoleLineLength: 'u32',
@@ -66,6 +66,9 @@ export const DOMAIN = layout('DOMAIN', {
   firstPortHint: 'u32',
   ioportMin: 'u32', ioportMax: 'u32',
   configLatch: 'u32', cmosIndex: 'u32', // 0xCF8 and 0x70
+  shutdownRecorded: 'u32', // 1: shutdownCode holds a code, and the first one stays
+  consoleBroken: 'u32', // 1: xenconsoled gave this console ring up
+  consoleInputMfn: 'u32', // Xen frame with console input that waits for room in the ring, 0 = none
   extra: ['u32', 64],
 });
 export const DOMAIN_KIND = { none: 0, pv: 1, service: 2, xen: 3 } as const;
@@ -124,6 +127,7 @@ export const XEN = layout('XEN', {
   serviceVcpu: 'u32',
   storeRoot: 'u32', // toolstack: arena root frame of xenstored
   consoleRoot: 'u32', // toolstack: xenconsoled
+  serviceNextPort: 'u32', // toolstack: where the service domain looks for the next pending port, so that none starves
   extra: ['u32', 64],
 });
 export const XEN_AT = stateArea('xen');
