@@ -54,4 +54,6 @@ export interface DomainConfig {
   readonly cmdline: string;
   readonly ramdisk?: Uint8Array;
   readonly privileged?: boolean;
+  /** SHA-256 of the image, 32 bytes: readers find symbols by it. */
+  readonly imageHash?: Uint8Array;
 }

@@ -1,5 +1,5 @@
 // The loop of the pCPU. Everything it decides is decided from STATE, so that any host may take over between two iterations and
-// host slices of any length give the same machine. Order inside an iteration: input, end, scheduler, idle, delivery, run, exit, deadline.
+// host slices of any length give the same machine. Order inside an iteration: limit, input, end, scheduler, idle, delivery, run, exit, deadline.
 
 import type { Engine } from '../cpu/engine.ts';
 import { EXIT } from '../cpu/vcpu.ts';
@@ -90,6 +90,7 @@ export function runMachine(machine: MachineParts, limits: RunLimits, input: Inpu
 function iterate(machine: MachineParts, limits: RunLimits, input: InputSource): RunResult | undefined {
   const { m, trace, supervisor } = machine;
   let T = m.r64(T_AT);
+  if (T >= limits.untilT && trace.seq >= limits.untilSeq) return { kind: 'reached' };
   const due = input.next();
   if (due && T >= due.T && trace.seq >= due.seq) {
     locked(m, () => input.apply());
@@ -97,14 +98,13 @@ function iterate(machine: MachineParts, limits: RunLimits, input: InputSource): 
     return undefined;
   }
   if (m.r32(HEADER + MACHINE.stopReason) !== STOP.none) return { kind: 'ended' };
-  if (T >= limits.untilT && trace.seq >= limits.untilSeq) return { kind: 'reached' };
   const ticks = m.r64(TICKS_AT);
   if (ticks >= limits.untilTicks) return { kind: 'reached' };
   if (limits.pause()) return { kind: 'paused' };
 
   const v = locked(m, () => supervisor.schedule());
   const deadline = supervisor.nextDeadline();
-  if (v === 0) return idle(machine, T, deadline, due?.T);
+  if (v === 0) return limits.host === 0 ? idle(machine, T, deadline, due?.T) : { kind: 'handoff', to: 0 };
   if (limits.hosts > 1) {
     const to = vcpuIndex(v) % limits.hosts;
     if (to !== limits.host) return { kind: 'handoff', to };

@@ -33,8 +33,13 @@ export const CTL = layout('CONTROL', {
   verbose: 'u32', // write verbose records too
   lock: 'u32',
   hosts: 'u32',
-  command: 'u32',
-  reply: 'u32',
+  quit: 'u32', // hosts are to end
+  reply: 'u32', // how the last hand-off ended: HANDOFF
+  replySeq: 'u32',
+  untilSeq: 'u32',
+  limitSlice: 'u32',
+  untilT: 'u64', // limits of the run under way, for every host
+  untilTicks: 'u64',
   watchMaddr: ['u32', 16], // watched byte ranges [start, end) in pairs
   hostTicks: ['u64', 8], // ticks run by each host: proof that layouts differ
 });

@@ -2,6 +2,7 @@
 // Inspectors are pure functions view → model; the same runs on the page, in a worker and in Node on a saved image. No inspector follows
 // an unbounded link.
 
+import type { Mmu } from '../../cpu/engine.ts';
 import type { Frames } from '../../memory/frames.ts';
 import type { Memory } from '../../memory/memory.ts';
 import type { TraceRecord } from '../../trace/records.ts';
@@ -16,6 +17,8 @@ export interface HistoryView {
 export interface View {
   readonly m: Memory;
   readonly frames: Frames;
+  /** Translation without side effects is inspect/pagewalk's business; this one is the engine's own, for disassembly of code that has run. */
+  readonly mmu: Mmu;
   readonly history: HistoryView;
   imageMap(sha256: string): ImageMap | undefined;
 }

@@ -1,0 +1,180 @@
+// `ringside boot`: the same machine headless. Guest consoles go to stdout and nothing else does.
+
+import { createHash } from 'node:crypto';
+import { readFileSync, writeFileSync } from 'node:fs';
+import { auditMachine } from '../hypervisor/audit.ts';
+import { ImageError } from '../hypervisor/image.ts';
+import { hypercallName } from '../hypervisor/hypercalls.ts';
+import { type ImageHead, ImageFileError, loadImage, readImageHead, saveImage } from '../machine/image.ts';
+import { stateHash } from '../machine/state-hash.ts';
+import { stopReason } from '../machine/stop.ts';
+import type { RunResult } from '../machine/run.ts';
+import { HEADER } from '../memory/map.ts';
+import { allocate } from '../memory/memory.ts';
+import { attachMachine, createMachine, type XenMachine } from '../toolstack/assemble.ts';
+import { COUNT_HYPERCALL, COUNT_VECTOR, MACHINE } from '../trace/recorder.ts';
+import { startAll } from '../lab/inputs.ts';
+import { Timeline } from '../lab/timeline.ts';
+import { type InputEntry, type LabConfig, MACHINE_VERSION } from '../lab/types.ts';
+import { ConsoleWriter } from './console-writer.ts';
+import { crashReport } from './crash-report.ts';
+import { startHosts } from './hosts.ts';
+import { type BootOptions, bootOptions, DEFAULT_EPOCH, USAGE, UsageError } from './options.ts';
+import { TraceFile } from './trace-file.ts';
+
+/** Size of the one memory of a headless machine in MiB. */
+const MEMORY_MIB = 256;
+/** Guest output leaves within this many milliseconds of being written. */
+const FLUSH_MS = 3;
+const NEVER = Number.MAX_SAFE_INTEGER;
+
+interface SavedAbout {
+  readonly config: LabConfig;
+  readonly log: readonly InputEntry[];
+}
+
+/** Runs the command; returns its exit code. */
+export async function run(argv: string[], out: (text: string) => void, err: (text: string) => void): Promise<number> {
+  try {
+    return await boot(bootOptions(argv), err);
+  } catch (error) {
+    if (error instanceof UsageError) err(`ringside boot: ${error.message}\n${USAGE}`);
+    else if (error instanceof ImageError || error instanceof ImageFileError) err(`ringside boot: ${error.message}\n`);
+    else if (isMissing(error)) err(`ringside boot: ${error.message}\n`);
+    else throw error;
+    return 2;
+  } finally {
+    out('');
+  }
+}
+
+const isMissing = (e: unknown): e is Error => e instanceof Error && 'code' in e && typeof e.code === 'string' && ['ENOENT', 'EISDIR', 'EACCES'].includes(e.code);
+
+async function boot(options: BootOptions, err: (text: string) => void): Promise<number> {
+  const started = performance.now();
+  const files = new Map<string, Uint8Array>();
+  const load = (path: string): string => {
+    const bytes = new Uint8Array(readFileSync(path));
+    const sha = createHash('sha256').update(bytes).digest('hex');
+    files.set(sha, bytes);
+    return sha;
+  };
+  const timeline = options.restore === undefined ? fresh(options, load, files) : restored(options, options.restore);
+  const { machine } = timeline;
+  const hosts = await startHosts(timeline, options);
+  const writer = new ConsoleWriter(timeline.history, machine.m);
+  const traceFile = options.trace === undefined ? undefined : new TraceFile(options.trace, timeline.history);
+  timeline.onRecord = (seq) => {
+    writer.record(seq);
+    traceFile?.record(seq);
+  };
+  timeline.begin();
+  let result: RunResult;
+  let limited = false;
+  let differences = 0;
+  for (;;) {
+    const slice = performance.now();
+    const due = options.saveAt && timeline.T < options.saveAt.T ? options.saveAt.T : NEVER;
+    result = timeline.run({
+      untilT: due,
+      untilTicks: options.maxTicks,
+      hostSlice: options.hostSlice,
+      hosts: options.hosts,
+      pause: () => performance.now() - slice > FLUSH_MS,
+    });
+    writer.flush();
+    if (options.saveAt && timeline.T >= options.saveAt.T && due !== NEVER) {
+      writeFileSync(options.saveAt.path, saveImage(machine.frames, { config: config(options, files), log: timeline.log.entries } satisfies SavedAbout));
+    }
+    if (options.audit) {
+      for (const d of auditMachine(machine.m)) {
+        if (differences++ < 20) err(`audit: ${d}\n`);
+      }
+    }
+    if (result.kind === 'ended' || result.kind === 'waiting') break;
+    if (timeline.ticks >= options.maxTicks || (performance.now() - started) / 1000 > options.timeoutSeconds) {
+      limited = true;
+      break;
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+  hosts.stop();
+  writer.end();
+  traceFile?.end();
+  const reason = limited ? 'limit' : result.kind === 'waiting' ? 'idle' : stopReason(machine.m);
+  if (reason === 'crash' || reason === 'panic') err(crashReport(timeline, (sha) => files.get(sha)));
+  if (options.audit) err(`audit: ${differences} differences\n`);
+  if (options.json) err(`${JSON.stringify(summary(machine, reason, (performance.now() - started) / 1000))}\n`);
+  else if (limited) err(`ringside boot: limit reached after ${timeline.ticks} ticks\n`);
+  if (differences > 0) return 4;
+  return EXIT_CODES[reason] ?? 5;
+}
+
+const EXIT_CODES: Readonly<Record<string, number>> = { poweroff: 0, suspend: 0, reboot: 3, crash: 4, panic: 4, idle: 5, halted: 5, limit: 5 };
+
+function config(options: BootOptions, files: ReadonlyMap<string, Uint8Array>): LabConfig {
+  const shaOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
+  void files;
+  return {
+    version: MACHINE_VERSION,
+    memoryMiB: MEMORY_MIB,
+    sliceTicks: options.schedSlice,
+    epochSec: DEFAULT_EPOCH,
+    domains: options.domains.map((d, i) => ({
+      name: d.path.split('/').pop()?.replace(/\.[^.]*$/, '') || `domain${i + 1}`,
+      image: shaOf(d.path),
+      memoryMiB: d.memoryMiB,
+      cmdline: d.cmdline,
+      ...(d.ramdisk ? { ramdisk: shaOf(d.ramdisk) } : {}),
+      ...(d.privileged ? { privileged: true } : {}),
+    })),
+  };
+}
+
+function fresh(options: BootOptions, load: (path: string) => string, files: ReadonlyMap<string, Uint8Array>): Timeline {
+  for (const d of options.domains) {
+    load(d.path);
+    if (d.ramdisk !== undefined) load(d.ramdisk);
+  }
+  const input = options.input === undefined ? undefined : new Uint8Array(readFileSync(options.input === '-' ? 0 : options.input));
+  const m = allocate(MEMORY_MIB, options.hosts > 1);
+  const machine = createMachine(m, { sliceTicks: options.schedSlice, epochSec: DEFAULT_EPOCH }, options.engine);
+  const images = (sha: string): Uint8Array | undefined => files.get(sha);
+  startAll(machine, config(options, files), images);
+  const timeline = new Timeline(machine, images, { hostSlice: options.hostSlice });
+  if (input && input.length > 0) timeline.log.append({ kind: 'console', domid: 1, bytes: [...input] });
+  timeline.log.append({ kind: 'closeInput' });
+  return timeline;
+}
+
+function restored(options: BootOptions, path: string): Timeline {
+  const file = new Uint8Array(readFileSync(path));
+  const head: ImageHead = readImageHead(file);
+  const m = allocate(head.memoryMiB, options.hosts > 1);
+  const machine = attachMachine(m, options.engine);
+  loadImage(machine.frames, file);
+  const timeline = new Timeline(machine, () => undefined, { hostSlice: options.hostSlice });
+  const about = head.about as Partial<SavedAbout> | null;
+  timeline.log.entries = [...(about?.log ?? [])];
+  timeline.log.rewindTo(machine.trace.seq);
+  return timeline;
+}
+
+/** The line that --json ends with. */
+function summary(machine: XenMachine, reason: string, seconds: number): Record<string, unknown> {
+  const { m, trace } = machine;
+  const traps: Record<string, number> = {}, hypercalls: Record<string, number> = {};
+  for (let i = 0; i < 256; i++) if (m.u32[COUNT_VECTOR + i]) traps[i] = m.u32[COUNT_VECTOR + i]!;
+  for (let i = 0; i < 64; i++) if (m.u32[COUNT_HYPERCALL + i]) hypercalls[hypercallName(i)] = m.u32[COUNT_HYPERCALL + i]!;
+  return {
+    reason,
+    code: m.r32(HEADER + MACHINE.stopCode),
+    ticks: m.r64(HEADER + MACHINE.T),
+    instructions: m.r64(HEADER + MACHINE.instructions),
+    traps,
+    hypercalls,
+    traceHash: trace.hash,
+    stateHash: stateHash(m),
+    seconds: Math.round(seconds * 1000) / 1000,
+  };
+}

@@ -1,0 +1,66 @@
+// Guest consoles on stdout: a single guest's bytes as they come; with several guests whole lines, each behind its domain.
+
+import { writeSync } from 'node:fs';
+import { DOMAIN, DOMAIN_KIND, domains } from '../hypervisor/state.ts';
+import type { History } from '../lab/history.ts';
+import type { Memory } from '../memory/memory.ts';
+import { RT } from '../trace/records.ts';
+
+/** Longest line kept back while waiting for its end. */
+const MAX_LINE = 4096;
+
+export class ConsoleWriter {
+  private readonly history: History;
+  private readonly m: Memory;
+  private pending: Uint8Array[] = [];
+  private lines = new Map<number, string>();
+
+  constructor(history: History, m: Memory) {
+    this.history = history;
+    this.m = m;
+  }
+
+  record(seq: number): void {
+    if (this.history.typeOf(seq) !== RT.console) return;
+    const record = this.history.get(seq);
+    if (!record?.data) return;
+    if (this.guests() <= 1) {
+      this.pending.push(record.data);
+      return;
+    }
+    let line = (this.lines.get(record.domid) ?? '') + Buffer.from(record.data).toString('latin1');
+    for (let end = line.indexOf('\n'); end >= 0 || line.length > MAX_LINE; end = line.indexOf('\n')) {
+      const cut = end < 0 ? MAX_LINE : end + 1;
+      this.pending.push(Buffer.from(`(d${record.domid}) ${line.slice(0, cut)}`, 'latin1'));
+      line = line.slice(cut);
+    }
+    this.lines.set(record.domid, line);
+  }
+
+  private guests(): number {
+    let n = 0;
+    for (const d of domains(this.m)) if (this.m.r32(d + DOMAIN.kind) === DOMAIN_KIND.pv) n++;
+    return n;
+  }
+
+  flush(): void {
+    for (const bytes of this.pending) writeAll(bytes);
+    this.pending = [];
+  }
+  end(): void {
+    for (const [domid, line] of this.lines) if (line !== '') this.pending.push(Buffer.from(`(d${domid}) ${line}\n`, 'latin1'));
+    this.flush();
+  }
+}
+
+function writeAll(bytes: Uint8Array): void {
+  for (let done = 0; done < bytes.length; ) {
+    try {
+      done += writeSync(1, bytes, done);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EAGAIN') continue; // a full pipe: the reader is slow
+      if ((error as NodeJS.ErrnoException).code === 'EPIPE') return; // the reader is gone
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,545 @@
+// Run control: what a person asks for (run, step, go, edit) done with a Timeline, in slices short enough to listen in between.
+// Lives in the machine worker; tests drive it in Node.
+
+import { VCPU } from '../cpu/vcpu.ts';
+import { DOMAIN, DOMAIN_KIND, DOMAIN_STATES, domains, RUNSTATES, XVCPU, xv } from '../hypervisor/state.ts';
+import { stateHash } from '../machine/state-hash.ts';
+import { stopReason } from '../machine/stop.ts';
+import type { RunResult } from '../machine/run.ts';
+import type { Snapshot } from '../machine/snapshot.ts';
+import { HEADER } from '../memory/map.ts';
+import { allocate } from '../memory/memory.ts';
+import { createMachine } from '../toolstack/assemble.ts';
+import { COUNT_TYPE, MACHINE } from '../trace/recorder.ts';
+import { OUT, PH, RT, type TraceRecord } from '../trace/records.ts';
+import { text } from './describe.ts';
+import type { History } from './history.ts';
+import { type Images, startAll } from './inputs.ts';
+import { INSPECTORS } from './inspect/index.ts';
+import type { View } from './inspect/view.ts';
+import { encodeLink } from './link.ts';
+import { groupOf, groupRow, Rows } from './rows.ts';
+import { nextInstruction } from './step-over.ts';
+import { Timeline } from './timeline.ts';
+import {
+  type Branch, type Breakpoint, type Direction, type DomainSummary, type ImageMap, type InputAct, type InputEntry, type LabConfig, type LabState,
+  MACHINE_VERSION, type Moment, type StepKind, type StopReason, type TracePage, type TraceQuery,
+} from './types.ts';
+
+const START: Moment = { T: 0, seq: 0, within: false };
+const EMPTY: LabState = {
+  phase: 'empty', config: undefined, cursor: START, end: START, ended: undefined, stop: { kind: 'start' }, domains: [], running: undefined, branch: 0,
+  branches: [], breakpoints: [], progress: undefined, ticksPerSecond: 0, instructions: 0, counts: { traps: 0, hypercalls: 0, silent: 0, refused: 0 },
+  isolated: false, error: undefined, revision: 0,
+};
+/** Milliseconds the machine runs between two looks at the mailbox. */
+const SLICE_MS = 8;
+/** Milliseconds between two publications while running. */
+const PUBLISH_MS = 66;
+/** A step over gives up after this many ticks. */
+const OVER_LIMIT = 20_000_000;
+
+/** What the controller needs of its platform. */
+export interface Host {
+  now(): number;
+  /** Lets messages in. */
+  breathe(): Promise<void>;
+  readonly images: Images;
+  readonly imageMap: (sha256: string) => ImageMap | undefined;
+  readonly shared: boolean;
+  publish(state: LabState): void;
+  /** Called with a new machine before it runs: further hosts attach here. */
+  attach?(timeline: Timeline): void;
+}
+
+interface BranchData extends Branch {
+  readonly history: History;
+  readonly entries: readonly InputEntry[];
+  readonly kept: Snapshot[];
+}
+
+export class Controller {
+  private readonly host: Host;
+  private timeline: Timeline | undefined;
+  private config: LabConfig | undefined;
+  private state: LabState = EMPTY;
+  private breakpoints: readonly Breakpoint[] = [];
+  private branches: BranchData[] = [];
+  private branch = 0;
+  private rows = new Map<string, Rows>();
+  private stopAsked = false;
+  private speed = 0;
+  private end: Moment = START;
+  private ended: StopReason | undefined;
+  private silent = 0;
+  private refused = 0;
+  private lastPublish = 0;
+
+  constructor(host: Host) {
+    this.host = host;
+  }
+
+  // ---- life ----
+
+  async boot(config: LabConfig, log: readonly InputEntry[] = [], target?: Moment): Promise<void> {
+    this.publish({ ...EMPTY, phase: 'loading', isolated: this.host.shared, config });
+    const m = allocate(config.memoryMiB, this.host.shared);
+    const machine = createMachine(m, { sliceTicks: config.sliceTicks, epochSec: config.epochSec });
+    startAll(machine, config, this.host.images);
+    const timeline = new Timeline(machine, this.host.images, { hostSlice: 20_000 });
+    this.host.attach?.(timeline);
+    this.timeline = timeline;
+    this.config = config;
+    this.adopt(timeline);
+    timeline.log.entries = [...log];
+    timeline.begin();
+    this.branch = 1;
+    this.end = timeline.moment;
+    this.ended = undefined;
+    this.branches = [];
+    this.rows.clear();
+    this.settled({ kind: 'start' });
+    if (target) await this.goto(target);
+  }
+
+  private adopt(timeline: Timeline): void {
+    this.silent = this.refused = 0;
+    timeline.onRecord = (seq) => {
+      const outcome = timeline.history.outcomeOf(seq);
+      if (outcome === OUT.silent) this.silent++;
+      else if (outcome === OUT.refused && timeline.history.phaseOf(seq) === PH.answer) this.refused++;
+    };
+  }
+
+  private get tl(): Timeline {
+    if (!this.timeline) throw new Error('no machine is loaded yet');
+    return this.timeline;
+  }
+
+  // ---- publication ----
+
+  private publish(patch: Partial<LabState>): void {
+    this.state = { ...this.state, ...patch, revision: this.state.revision + 1 };
+    this.lastPublish = this.host.now();
+    this.host.publish(this.state);
+  }
+
+  private settled(stop: StopReason, phase: LabState['phase'] = 'paused'): void {
+    const { tl } = this;
+    const { m } = tl.machine;
+    if (tl.history.divergedAt !== 0) stop = { kind: 'diverged', T: tl.history.TOf(tl.history.divergedAt) };
+    const cursor = tl.moment;
+    if (cursor.seq > this.end.seq || (cursor.seq === this.end.seq && cursor.T > this.end.T)) this.end = cursor;
+    this.publish({
+      phase, config: this.config, cursor, end: this.end, ended: this.ended, stop, domains: this.summaries(),
+      running: this.currentDomid(), branch: this.branch, branches: this.listBranches(), breakpoints: this.breakpoints, progress: undefined,
+      ticksPerSecond: this.speed, instructions: m.r64(HEADER + MACHINE.instructions), error: undefined,
+      counts: { traps: m.u32[COUNT_TYPE + RT.trap]! >>> 1, hypercalls: m.u32[COUNT_TYPE + RT.hypercall]! >>> 1, silent: this.silent, refused: this.refused },
+    });
+  }
+
+  private currentDomid(): number | undefined {
+    const { m } = this.tl.machine;
+    const v = m.r32(HEADER + MACHINE.current);
+    return v ? m.r32(m.r32(v + VCPU.domain) + DOMAIN.domid) : undefined;
+  }
+
+  private summaries(): DomainSummary[] {
+    const { m } = this.tl.machine;
+    const out: DomainSummary[] = [];
+    for (const d of domains(m)) {
+      const kind = m.r32(d + DOMAIN.kind);
+      if (kind !== DOMAIN_KIND.pv && kind !== DOMAIN_KIND.service) continue;
+      const v = m.r32(d + DOMAIN.vcpus);
+      out.push({
+        domid: m.r32(d + DOMAIN.domid),
+        name: text(m.copyOut(d + DOMAIN.name, 32)).replace(/\0.*$/, ''),
+        kind: kind === DOMAIN_KIND.pv ? 'pv' : 'service',
+        state: DOMAIN_STATES[m.r32(d + DOMAIN.state)] ?? '',
+        vcpuState: v ? (RUNSTATES[m.r32(xv(v) + XVCPU.run)] ?? '') : '',
+        memoryMiB: (m.r32(d + DOMAIN.totPages) * 4096) / 1048576,
+        image: Array.from(m.copyOut(d + DOMAIN.imageHash, 32), (b) => b.toString(16).padStart(2, '0')).join(''),
+        shutdownCode: m.r32(d + DOMAIN.state) >= 3 ? m.r32(d + DOMAIN.shutdownCode) : undefined,
+        letter: kind === DOMAIN_KIND.pv ? String.fromCharCode(64 + m.r32(d + DOMAIN.domid)) : 'S',
+      });
+    }
+    return out;
+  }
+
+  // ---- running ----
+
+  /** Runs in slices until `done` says so, the machine stops by itself or a person asks. */
+  private async drive(limits: { untilT?: number; untilSeq?: number; untilTicks?: number; hostSlice?: number }, done: () => boolean, phase: 'running' | 'seeking'): Promise<RunResult> {
+    const { tl, host } = this;
+    this.stopAsked = false;
+    const from = tl.T;
+    let seen = tl.seq;
+    for (;;) {
+      const start = host.now();
+      const startTicks = tl.ticks;
+      const pace = this.speed > 0 && phase === 'running' ? Math.max(1, Math.floor((this.speed * SLICE_MS) / 1000)) : Infinity;
+      let hit = false;
+      const result = tl.run({
+        ...limits,
+        untilTicks: Math.min(limits.untilTicks ?? Number.MAX_SAFE_INTEGER, startTicks + pace),
+        pause: () => {
+          if (tl.seq !== seen) {
+            seen = tl.seq;
+            tl.collect();
+          }
+          hit = done();
+          return hit || this.stopAsked || host.now() - start > SLICE_MS;
+        },
+      });
+      if (result.kind === 'phase' || result.kind === 'ended' || result.kind === 'waiting' || hit || this.stopAsked || tl.history.divergedAt) return result;
+      if (result.kind === 'reached' && (tl.ticks >= (limits.untilTicks ?? Infinity) || (tl.T >= (limits.untilT ?? Infinity) && tl.seq >= (limits.untilSeq ?? 0)))) return result;
+      if (host.now() - this.lastPublish > PUBLISH_MS) {
+        this.settled({ kind: 'user' }, phase);
+        if (phase === 'seeking' && limits.untilT !== undefined) this.publish({ progress: Math.min(1, (tl.T - from) / Math.max(1, limits.untilT - from)) });
+      }
+      const spent = host.now() - start;
+      if (pace !== Infinity && spent < SLICE_MS) await sleep(SLICE_MS - spent);
+      else await host.breathe();
+    }
+  }
+
+  private finish(result: RunResult, otherwise: StopReason): void {
+    const { tl } = this;
+    if (result.kind === 'ended') {
+      const reason = stopReason(tl.machine.m);
+      this.ended = { kind: 'end', reason: reason === 'none' || reason === 'suspend' ? 'poweroff' : reason, text: reason === 'panic' ? this.panicText() : '' };
+      this.settled(this.ended);
+    } else if (result.kind === 'waiting') this.settled({ kind: 'end', reason: 'idle', text: '' });
+    else this.settled(this.stopAsked ? { kind: 'user' } : otherwise);
+  }
+  private panicText(): string {
+    const { history } = this.tl;
+    for (let s = history.last; s >= history.first && s > 0; s--) if (history.typeOf(s) === RT.panic) return text(history.get(s)?.data);
+    return '';
+  }
+
+  async run(until?: Moment): Promise<void> {
+    const { tl } = this;
+    tl.leaveTrap();
+    this.publish({ phase: 'running' });
+    const from = tl.seq;
+    const startTicks = tl.ticks;
+    let hitSeq = 0, hitId = 0;
+    const active = this.breakpoints.filter((b) => b.enabled);
+    const byRecord = active.filter((b) => b.address === undefined);
+    const byAddress = active.filter((b) => b.address !== undefined);
+    tl.onSeen = (seq) => {
+      if (hitSeq !== 0 || seq <= from) return;
+      const b = byRecord.find((p) => matchesBreakpoint(tl.history, seq, p));
+      if (b) [hitSeq, hitId] = [seq, b.id];
+    };
+    const atAddress = (): boolean => {
+      if (byAddress.length === 0 || tl.ticks === startTicks) return false;
+      const { m } = tl.machine;
+      const v = m.r32(HEADER + MACHINE.current);
+      const b = v ? byAddress.find((p) => p.address === m.r32(v + VCPU.eip) && (p.domid === undefined || p.domid === this.currentDomid())) : undefined;
+      if (b) hitId = b.id;
+      return b !== undefined;
+    };
+    const result = await this.drive(
+      { ...(until ? { untilT: until.T, untilSeq: until.seq } : {}), ...(byAddress.length > 0 ? { hostSlice: 1 } : {}) },
+      () => hitSeq !== 0 || atAddress(),
+      'running',
+    );
+    tl.onSeen = () => {};
+    if (hitSeq !== 0) {
+      const stop = tl.goto({ T: tl.history.TOf(hitSeq), seq: hitSeq, within: true });
+      this.finish(stop, { kind: 'breakpoint', id: hitId });
+    } else this.finish(result, hitId !== 0 ? { kind: 'breakpoint', id: hitId } : { kind: 'step' });
+  }
+
+  pause(): void { this.stopAsked = true; }
+  cancel(): void { this.stopAsked = true; }
+  setSpeed(ticksPerSecond: number): void {
+    this.speed = ticksPerSecond;
+    this.publish({ ticksPerSecond });
+  }
+
+  async goto(moment: Moment): Promise<void> {
+    const { tl } = this;
+    this.publish({ phase: 'seeking', progress: 0 });
+    this.stopAsked = false;
+    let sliceEnd = this.host.now() + SLICE_MS;
+    let result = tl.goto(moment, () => this.host.now() > sliceEnd);
+    const from = tl.T;
+    while (result.kind === 'paused' && !this.stopAsked) {
+      this.publish({ progress: Math.min(1, (tl.T - from) / Math.max(1, moment.T - from)) });
+      await this.host.breathe();
+      sliceEnd = this.host.now() + SLICE_MS;
+      result = moment.within ? tl.runToRecord(moment.seq, () => this.host.now() > sliceEnd) : tl.run({ untilT: moment.T, untilSeq: moment.seq, pause: () => this.host.now() > sliceEnd });
+    }
+    this.finish(result, { kind: 'step' });
+  }
+
+  // ---- stepping ----
+
+  async step(kind: StepKind, direction: Direction, domid?: number): Promise<void> {
+    if (direction === 1) await this.stepForward(kind, domid);
+    else await this.stepBack(kind, domid);
+  }
+
+  private get cursorSeq(): number { return this.tl.within || this.tl.seq; }
+
+  private async stepForward(kind: StepKind, domid: number | undefined): Promise<void> {
+    const { tl } = this;
+    if (kind === 'instruction' && domid === undefined) {
+      tl.leaveTrap();
+      const result = await this.drive({ untilTicks: tl.ticks + 1 }, () => false, 'running');
+      return this.finish(result, { kind: 'step' });
+    }
+    if (kind === 'instruction' || kind === 'over') return this.stepOver(kind, domid ?? this.currentDomid());
+    if (kind === 'phase' && domid === undefined) {
+      const result = tl.runToRecord(this.cursorSeq + 1, () => this.stopAsked);
+      return this.finish(result, { kind: 'step' });
+    }
+    const own = kind === 'domainTrap' ? (domid ?? this.currentDomid()) : domid;
+    const from = this.cursorSeq;
+    const wanted = (seq: number): boolean => (kind === 'phase' || isTrapRow(tl.history, seq)) && (own === undefined || tl.history.domidOf(seq) === own);
+    for (let seq = from + 1; seq <= tl.history.last; seq++) {
+      if (tl.history.has(seq) && wanted(seq)) return this.goto({ T: tl.history.TOf(seq), seq, within: true });
+    }
+    let hit = 0;
+    tl.onSeen = (seq) => {
+      if (hit === 0 && seq > from && wanted(seq)) hit = seq;
+    };
+    tl.leaveTrap();
+    const result = await this.drive({}, () => hit !== 0, 'running');
+    tl.onSeen = () => {};
+    if (hit !== 0) return this.goto({ T: tl.history.TOf(hit), seq: hit, within: true });
+    return this.finish(result, { kind: 'step' });
+  }
+
+  private async stepOver(kind: 'instruction' | 'over', domid: number | undefined): Promise<void> {
+    const { tl } = this;
+    const { m } = tl.machine;
+    tl.leaveTrap();
+    const start = tl.ticks;
+    const mine = (): number => {
+      const v = m.r32(HEADER + MACHINE.current);
+      return v && (domid === undefined || this.currentDomid() === domid) ? v : 0;
+    };
+    const v = mine();
+    const target = kind === 'over' && v ? nextInstruction(tl.machine, v) : undefined;
+    const sp = v ? m.r32(v + VCPU.gpr + 16) : 0;
+    if (target === undefined && v && kind === 'over') {
+      const result = await this.drive({ untilTicks: start + 1 }, () => false, 'running');
+      return this.finish(result, { kind: 'step' });
+    }
+    const result = await this.drive({ hostSlice: 1, untilTicks: start + OVER_LIMIT }, () => {
+      const now = mine();
+      if (!now || tl.ticks === start) return false;
+      return target === undefined || (m.r32(now + VCPU.eip) === target && m.r32(now + VCPU.gpr + 16) >= sp);
+    }, 'running');
+    return this.finish(result, { kind: 'step' });
+  }
+
+  private async stepBack(kind: StepKind, domid: number | undefined): Promise<void> {
+    const { tl } = this;
+    if (kind === 'instruction' || kind === 'over') {
+      let moved = tl.back();
+      if (domid !== undefined) {
+        const { history } = tl;
+        for (let guard = 0; moved && this.currentDomid() !== domid && guard < 64; guard++) {
+          // Jump over the stretch in which others ran: to the switch record that took the processor away from this domain.
+          let seq = tl.seq;
+          while (seq > history.first && !(history.typeOf(seq) === RT.switch && history.word(seq, 8) === domid)) seq--;
+          if (seq <= history.first) break;
+          tl.goto({ T: history.TOf(seq), seq: seq - 1, within: false });
+          moved = this.currentDomid() === domid || tl.back();
+        }
+      }
+      return this.settled({ kind: 'step' });
+    }
+    const own = kind === 'domainTrap' ? (domid ?? this.currentDomid()) : domid;
+    const from = tl.within ? tl.within - 1 : tl.seq;
+    const oldest = tl.kept[0]?.seq ?? 0;
+    for (let seq = from; seq > oldest && tl.history.has(seq); seq--) {
+      if (own !== undefined && tl.history.domidOf(seq) !== own) continue;
+      if (kind === 'phase' || isTrapRow(tl.history, seq)) return this.goto({ T: tl.history.TOf(seq), seq, within: true });
+    }
+    tl.restore(tl.kept[0]!);
+    this.settled({ kind: 'start' });
+  }
+
+  // ---- acts from outside ----
+
+  async edit(act: InputAct): Promise<void> {
+    const { tl } = this;
+    tl.leaveTrap();
+    if (tl.seq < this.end.seq || tl.T < this.end.T || tl.log.next() !== undefined) this.forkHere();
+    tl.log.append(act);
+    tl.collect();
+    this.end = tl.moment;
+    this.ended = undefined;
+    this.settled({ kind: 'step' });
+  }
+
+  async input(domid: number, bytes: Uint8Array): Promise<void> {
+    await this.edit({ kind: 'console', domid, bytes: [...bytes] });
+  }
+
+  /** Leaves the known future on a branch of its own and goes on with a copy that ends here. */
+  private forkHere(): void {
+    const { tl } = this;
+    const here = tl.moment;
+    this.store();
+    tl.history = tl.history.fork(tl.seq);
+    tl.log.entries = tl.log.entries.slice(0, tl.log.position);
+    tl.kept = tl.kept.filter((s) => s.seq < here.seq || (s.seq === here.seq && s.ticks <= tl.ticks));
+    this.rows.clear();
+    const id = Math.max(this.branch, ...this.branches.map((b) => b.id)) + 1;
+    this.fromOf.set(id, { parent: this.branch, from: here });
+    this.branch = id;
+    this.ended = undefined;
+  }
+  private fromOf = new Map<number, { parent: number; from: Moment }>();
+
+  private store(): void {
+    const { tl } = this;
+    const known = this.fromOf.get(this.branch);
+    const data: BranchData = {
+      id: this.branch, name: `#${this.branch}`, from: known?.from, parent: known?.parent, end: this.end, history: tl.history, entries: [...tl.log.entries], kept: [...tl.kept],
+    };
+    this.branches = [...this.branches.filter((b) => b.id !== this.branch), data];
+  }
+  private listBranches(): Branch[] {
+    const known = this.fromOf.get(this.branch);
+    const own: Branch = { id: this.branch, name: `#${this.branch}`, from: known?.from, parent: known?.parent, end: this.end };
+    return [...this.branches.filter((b) => b.id !== this.branch).map(({ id, name, from, parent, end }) => ({ id, name, from, parent, end })), own].sort((a, b) => a.id - b.id);
+  }
+
+  async switchBranch(id: number): Promise<void> {
+    const target = this.branches.find((b) => b.id === id);
+    if (!target || id === this.branch) return;
+    const { tl } = this;
+    tl.leaveTrap();
+    this.store();
+    tl.history = target.history;
+    tl.log.entries = [...target.entries];
+    tl.kept = [...target.kept];
+    this.rows.clear();
+    this.branch = id;
+    this.end = target.end;
+    this.ended = undefined;
+    tl.restore(tl.kept[0]!);
+    await this.goto(target.from ?? target.end);
+  }
+
+  setBreakpoints(list: readonly Breakpoint[]): void {
+    this.breakpoints = list;
+    this.publish({ breakpoints: list });
+  }
+
+  // ---- looking ----
+
+  inspect(name: string, args: unknown): unknown {
+    const inspector = INSPECTORS[name];
+    if (!inspector) throw new Error(`no inspector is called ${name}`);
+    return inspector(this.view(), args as never);
+  }
+
+  view(): View {
+    const { tl } = this;
+    const { history } = tl;
+    const last = Math.min(this.cursorSeq, history.last);
+    return {
+      m: tl.machine.m,
+      frames: tl.machine.frames,
+      mmu: tl.machine.mmu,
+      history: {
+        length: Math.max(0, last - history.first + 1),
+        at: (i) => history.get(history.first + i)!,
+        bySeq: (seq) => (seq <= last ? history.get(seq) : undefined),
+      },
+      imageMap: this.host.imageMap,
+    };
+  }
+
+  private rowsOf(query: TraceQuery): Rows {
+    const key = JSON.stringify(query);
+    let rows = this.rows.get(key);
+    if (!rows) {
+      if (this.rows.size > 12) this.rows.clear();
+      rows = new Rows(this.tl.history, query);
+      this.rows.set(key, rows);
+    }
+    return rows;
+  }
+
+  trace(query: TraceQuery, from: number, count: number): TracePage {
+    const { history } = this.tl;
+    const seqs = this.rowsOf(query).seqs;
+    const rows: TraceRecord[] = [];
+    for (let i = Math.max(0, from); i < Math.min(seqs.length, from + Math.min(count, 4096)); i++) {
+      const row = query.groups ? groupRow(history, seqs[i]!) : history.get(seqs[i]!);
+      if (row) rows.push(row);
+    }
+    return { total: seqs.length, from, rows, cursorRow: lastAtMost(seqs, this.cursorSeq) };
+  }
+
+  group(seq: number): readonly TraceRecord[] { return this.tl.history.has(seq) ? groupOf(this.tl.history, seq) : []; }
+
+  find(query: TraceQuery, direction: Direction): TraceRecord | undefined {
+    const seqs = this.rowsOf(query).seqs;
+    const at = lastAtMost(seqs, this.cursorSeq);
+    const index = direction === 1 ? at + 1 : seqs[at] === this.cursorSeq ? at - 1 : at;
+    const seq = seqs[index];
+    return seq === undefined ? undefined : this.tl.history.get(seq);
+  }
+
+  consoleText(domid: number): { text: string; laterLines: number } {
+    const { history } = this.tl;
+    const seqs = this.rowsOf({ domid, types: ['console'] }).seqs;
+    let past = '', later = 0;
+    for (const seq of seqs) {
+      const data = text(history.get(seq)?.data);
+      if (seq <= this.cursorSeq) past += data;
+      else later += data.split('\n').length - 1;
+    }
+    return { text: past.slice(-200_000), laterLines: later };
+  }
+
+  async link(): Promise<string> {
+    const { tl } = this;
+    if (!this.config) throw new Error('no machine is loaded yet');
+    const entries = tl.log.entries.slice(0, tl.log.position);
+    return encodeLink({ v: MACHINE_VERSION, config: this.config, log: entries, moment: tl.moment, hash: stateHash(tl.machine.m) });
+  }
+  /** The state hash at the cursor: links are checked against it. */
+  stateHash(): string { return stateHash(this.tl.machine.m); }
+}
+
+const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Records at which "next trap" stops: the entry into Xen, a direct ring change, a silent moment, an upcall. */
+function isTrapRow(history: History, seq: number): boolean {
+  const type = history.typeOf(seq);
+  return (type === RT.trap && history.phaseOf(seq) === PH.enter) || type === RT.ringchange || type === RT.silent || type === RT.upcall;
+}
+
+function matchesBreakpoint(history: History, seq: number, b: Breakpoint): boolean {
+  if (b.domid !== undefined && history.domidOf(seq) !== b.domid) return false;
+  const type = history.typeOf(seq);
+  const aux = history.word(seq, 6) >>> 16;
+  if (b.outcome === 'silent') return type === RT.silent;
+  if (b.outcome === 'refused') return history.outcomeOf(seq) === OUT.refused && history.phaseOf(seq) === PH.answer;
+  if (b.hypercall !== undefined) return type === RT.hypercall && history.phaseOf(seq) === PH.decode && aux === b.hypercall;
+  if (b.vector !== undefined) return (type === RT.trap && history.phaseOf(seq) === PH.enter && aux === b.vector) || (type === RT.ringchange && aux === b.vector);
+  return b.domid !== undefined && isTrapRow(history, seq);
+}
+
+/** Index of the last element <= value, -1 when there is none. */
+function lastAtMost(sorted: readonly number[], value: number): number {
+  let lo = 0, hi = sorted.length;
+  while (lo < hi) {
+    const mid = (lo + hi) >>> 1;
+    if (sorted[mid]! <= value) lo = mid + 1;
+    else hi = mid;
+  }
+  return lo - 1;
+}
