@@ -108,8 +108,8 @@ function link(guest, plan, workspace, compile) {
     return linked;
   }
   const objects = guest.sources.map(compile);
-  if (guest.own) run('ld', ...ldFlags, '-o', linked, ...objects);
-  else run('ld', ...ldFlags, '-o', linked, compile(plan.libraryStart), ...objects, plan.archive);
+  const start = guest.own || guest.ownStart ? [] : [compile(plan.libraryStart)];
+  run('ld', ...ldFlags, '-o', linked, ...start, ...objects, ...(guest.own ? [] : [plan.archive]));
   return linked;
 }
 

@@ -7,7 +7,7 @@ const here = 'src/guests';
 const libraryStart = `${here}/lib/start.asm`;
 
 /**
- * sources: what is compiled; own: links nothing else; script: built by its own one-liner.
+ * sources: what is compiled; own: links nothing else; ownStart: brings its entry point along; script: built by its own one-liner.
  * memory in MiB. `with`: the domains that belong to the same machine, in boot order.
  */
 const labs = [
@@ -73,16 +73,20 @@ function tests() {
     .map((file) => {
       const verdict = file.slice(0, -2);
       const text = readFileSync(`${here}/tests/${file}`, 'utf8');
-      const sources = [file, `${verdict}.asm`, 'harness.c', 'harness.asm'];
+      const sources = [file, `${verdict}.asm`, 'harness.c', 'harness.asm'].filter((source) =>
+        files.includes(source),
+      );
+      const ownStart = sources.some((source) =>
+        /^global _start\b/m.test(readFileSync(`${here}/tests/${source}`, 'utf8')),
+      );
       return {
         name: `test-${verdict}`,
         verdict,
         summary: summary(text),
         memory: 16,
         cmdline: '',
-        sources: sources
-          .filter((source) => files.includes(source))
-          .map((source) => `${here}/tests/${source}`),
+        ownStart,
+        sources: sources.map((source) => `${here}/tests/${source}`),
       };
     });
 }
