@@ -108,7 +108,8 @@ export const XVCPU = layout('XVCPU', {
   initialised: 'u32', up: 'u32',
   lastTrapSeq: 'u32', // enter record of the trap being handled
   int80Direct: 'u32',
-  extra: ['u32', 32],
+  inMulticall: 'u32', // 1 while the calls of a multicall run: none of them is continued
+  extra: ['u32', 31],
 });
 export const RUNSTATE = { running: 0, runnable: 1, blocked: 2, offline: 3 } as const;
 export const RUNSTATES = ['running', 'runnable', 'blocked', 'offline'] as const;

@@ -1,0 +1,264 @@
+// Entering the guest's kernel: frames for exceptions, software interrupts, NMI, the failsafe callback and event upcalls, built on the
+// guest's own stack exactly as Xen builds them. The frame is written whole or not at all; if it cannot be, the domain has crashed.
+
+import { BELIEF, EFLAGS_IF, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM, SEGREG, VCPU, VCPU_MODE } from '../cpu/vcpu.ts';
+import { OUT, PH, RT } from '../trace/records.ts';
+import { copyToGuest } from './guest-access.ts';
+import { eventDeliverable } from './event-channels.ts';
+import type { RuleName } from './rules.ts';
+import { crashDomain } from './schedule.ts';
+import {
+  checkCode, checkStack, type Descriptor, dropInnerSegments, FLAT_RING1_CS, FLAT_RING1_DS, inKernel, isFault, isNull, loadData, loadFlat, SEG, segAt, selectorOf,
+  setNull, setSegment,
+} from './selectors.ts';
+import { DOMAIN, DOMAIN_STATE, XVCPU, xv } from './state.ts';
+import type { Xen } from './xen.ts';
+
+export const ESP = VCPU.gpr + 16;
+const TI_MASKS_EVENTS = 4;
+const VMASST_ARCHITECTURAL_IOPL = 1 << 4;
+const VECTOR_NMI = 2, VECTOR_NM = 7, VECTOR_PF = 14;
+const CR0_TS = 8;
+/** How often a handler's own selector may fail before Xen gives up on the domain. */
+const MAX_NESTED_FAULTS = 4;
+
+/** Vectors whose frame carries an error code. */
+export const hasErrorCode = (vector: number): boolean => vector === 8 || (vector >= 10 && vector <= 14) || vector === 17 || vector === 21;
+
+/** Ends a domain because of its own doing: the rule says why. */
+export function crash(x: Xen, v: number, rule: RuleName, ...values: readonly number[]): void {
+  x.check(rule, false, ...values);
+  crashDomain(x, v, rule);
+}
+
+/** True while the domain of v may still run. */
+export function alive(x: Xen, v: number): boolean {
+  if (x.m.r32(v + VCPU.used) === 0) return false;
+  const state = x.m.r32(x.domainOf(v) + DOMAIN.state);
+  return state === DOMAIN_STATE.running || state === DOMAIN_STATE.paused;
+}
+
+/** evtchn_upcall_mask of the vCPU's active vcpu_info. */
+export const upcallMask = (x: Xen, v: number): number => x.frames.read8(x.m.r32(xv(v) + XVCPU.vcpuInfoMaddr) + 1);
+export const setUpcallMask = (x: Xen, v: number, mask: number): void => x.frames.write8(x.m.r32(xv(v) + XVCPU.vcpuInfoMaddr) + 1, mask);
+
+/** A slot of the guest's trap table. */
+export function trapSlot(x: Xen, v: number, vector: number): { flags: number; cs: number; eip: number } {
+  const at = xv(v) + XVCPU.traps + vector * 8;
+  return { flags: x.m.r8(at + 1), cs: x.m.r16(at + 2), eip: x.m.r32(at + 4) };
+}
+
+/** EFLAGS as a frame shows them: IF is the inverse of the mask, IOPL 0 or the virtual one. */
+function frameFlags(x: Xen, v: number, mask: number): number {
+  const architectural = (x.m.r32(x.domainOf(v) + DOMAIN.vmAssist) & VMASST_ARCHITECTURAL_IOPL) !== 0;
+  const flags = x.m.r32(v + VCPU.eflags) & ~(EFLAGS_IF | 0x3000);
+  return (flags | (mask === 0 ? EFLAGS_IF : 0) | (architectural ? x.m.r32(xv(v) + XVCPU.iopl) << 12 : 0)) >>> 0;
+}
+
+interface Frame {
+  readonly sp: number;
+  readonly words: number;
+  readonly mask: number;
+  /** The new stack segment, undefined when the current one stays. */
+  readonly ss: { readonly sel: number; readonly d: Descriptor } | undefined;
+}
+
+/** Pushes [extra…, code], EIP, CS|mask, EFLAGS and, from ring 2 or 3, ESP and SS. Returns undefined after crashing the domain. */
+function pushFrame(x: Xen, v: number, targetCpl: number, code: number | undefined, extra: readonly number[]): Frame | undefined {
+  const { m } = x;
+  const cs = selectorOf(x, v, SEG.cs);
+  const outer = (cs & 2) !== 0;
+  const mask = upcallMask(x, v);
+  const words = [...extra, ...(code === undefined ? [] : [code]), m.r32(v + VCPU.eip), cs | (mask << 16), frameFlags(x, v, mask)];
+  let ss: Frame['ss'], base = m.r32(segAt(v, SEG.ss) + SEGREG.base), top = m.r32(v + ESP);
+  if (outer) {
+    words.push(m.r32(v + ESP), selectorOf(x, v, SEG.ss));
+    const sel = m.r32(xv(v) + XVCPU.kernelSs);
+    const d = checkStack(x, v, sel, targetCpl);
+    if (isFault(d)) {
+      crash(x, v, 'bounce.stack-selector', sel, d.vector, d.code);
+      return undefined;
+    }
+    ss = { sel, d };
+    base = (((d.lo >>> 16) & 0xffff) | ((d.hi & 0xff) << 16) | (d.hi & 0xff000000)) >>> 0;
+    top = m.r32(xv(v) + XVCPU.kernelSp);
+  }
+  const sp = (top - words.length * 4) >>> 0;
+  const bytes = new Uint8Array(words.length * 4);
+  const view = new DataView(bytes.buffer);
+  words.forEach((w, i) => { view.setUint32(i * 4, w >>> 0, true); });
+  const at = (base + sp) >>> 0;
+  if (!copyToGuest(x, v, at, bytes)) {
+    crash(x, v, 'bounce.stack-unwritable', at, words.length);
+    return undefined;
+  }
+  return { sp, words: words.length, mask, ss };
+}
+
+/** Moves the vCPU to a handler. A selector or address the CPU refuses becomes an exception raised in the handler's context. */
+function enterHandler(x: Xen, v: number, cs: number, eip: number, frame: Frame, masks: boolean, depth: number): void {
+  const { m } = x;
+  if (masks) setUpcallMask(x, v, 1);
+  m.w32(v + ESP, frame.sp);
+  m.w32(v + VCPU.eip, eip);
+  m.w32(v + VCPU.eflags, (m.r32(v + VCPU.eflags) & ~(EFLAGS_TF | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM)) | EFLAGS_IF | 2);
+  if (frame.ss) setSegment(x, v, SEG.ss, frame.ss.sel, frame.ss.d);
+  m.w32(v + VCPU.shadow, 0);
+  enterCode(x, v, cs, eip, depth);
+  x.tick(1);
+}
+
+/** Loads CS for a return to the guest; on failure the fault is bounced as if raised there. */
+export function enterCode(x: Xen, v: number, cs: number, eip: number, depth = 0): void {
+  const d = checkCode(x, v, cs);
+  if (isFault(d)) {
+    x.m.w32(segAt(v, SEG.cs) + SEGREG.sel, cs & 0xffff);
+    returnFault(x, v, d.vector, d.code, depth);
+    return;
+  }
+  setSegment(x, v, SEG.cs, cs, d);
+  if (eip > x.m.r32(segAt(v, SEG.cs) + SEGREG.limit)) {
+    returnFault(x, v, 13, 0, depth);
+    return;
+  }
+  dropInnerSegments(x, v, cs & 3);
+}
+
+/** The return instruction itself faulted: an ordinary exception in the target's context. */
+export function returnFault(x: Xen, v: number, vector: number, code: number, depth = 0): void {
+  if (depth >= MAX_NESTED_FAULTS) {
+    crash(x, v, 'bounce.handler-unreachable', selectorOf(x, v, SEG.cs), x.m.r32(v + VCPU.eip));
+    return;
+  }
+  x.check('return.loadable', false, selectorOf(x, v, SEG.cs), x.m.r32(v + VCPU.eip), vector, code);
+  bounceException(x, v, vector, code, 0, depth + 1);
+}
+
+/**
+ * Delivers an exception or software interrupt to the guest's trap table. `code` is used only for vectors that have one;
+ * `cr2` only for #PF. One tick. A missing handler or an unwritable stack crashes the domain.
+ */
+export function bounceException(x: Xen, v: number, vector: number, code = 0, cr2 = 0, depth = 0): void {
+  const slot = trapSlot(x, v, vector);
+  if (vector === VECTOR_PF) {
+    x.m.w32(xv(v) + XVCPU.vCr2, cr2);
+    x.m.w32(v + VCPU.cr2, cr2);
+    x.frames.write32(x.m.r32(xv(v) + XVCPU.vcpuInfoMaddr) + 8, cr2);
+    code = (code & ~4) | (inKernel(x, v) ? 0 : 4);
+  }
+  if (vector === VECTOR_NM) {
+    x.m.w32(xv(v) + XVCPU.vCr0Ts, 0);
+    x.m.w32(v + VCPU.cr0, x.m.r32(v + VCPU.cr0) & ~CR0_TS);
+  }
+  if (isNull(slot.cs)) {
+    crash(x, v, 'bounce.no-handler', vector, code, cr2);
+    return;
+  }
+  const frame = pushFrame(x, v, slot.cs & 3, hasErrorCode(vector) ? code : undefined, []);
+  if (!frame) return;
+  x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), vector, [code, frame.sp, frame.words, slot.cs, slot.eip, frame.mask]);
+  enterHandler(x, v, slot.cs, slot.eip, frame, (slot.flags & TI_MASKS_EVENTS) !== 0, depth);
+}
+
+/** Delivers a software interrupt: no error code whatever the vector. EIP is already past the instruction. */
+export function bounceSoftware(x: Xen, v: number, vector: number): void {
+  const slot = trapSlot(x, v, vector);
+  if (isNull(slot.cs)) {
+    crash(x, v, 'bounce.no-handler', vector, 0, 0);
+    return;
+  }
+  const frame = pushFrame(x, v, slot.cs & 3, undefined, []);
+  if (!frame) return;
+  x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), vector, [0, frame.sp, frame.words, slot.cs, slot.eip, frame.mask]);
+  enterHandler(x, v, slot.cs, slot.eip, frame, (slot.flags & TI_MASKS_EVENTS) !== 0, 0);
+}
+
+function deliverNmi(x: Xen, v: number): boolean {
+  const p = xv(v);
+  if (x.m.r32(p + XVCPU.nmiPending) === 0 || x.m.r32(p + XVCPU.nmiMasked) !== 0) return false;
+  const slot = trapSlot(x, v, VECTOR_NMI);
+  if (isNull(slot.cs)) return false; // it waits until a handler is registered
+  x.m.w32(p + XVCPU.nmiPending, 0);
+  x.m.w32(p + XVCPU.nmiMasked, 1);
+  const frame = pushFrame(x, v, slot.cs & 3, undefined, []);
+  if (!frame) return true;
+  x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), VECTOR_NMI, [0, frame.sp, frame.words, slot.cs, slot.eip, frame.mask]);
+  enterHandler(x, v, slot.cs, slot.eip, frame, true, 0);
+  return true;
+}
+
+function deliverUpcall(x: Xen, v: number): void {
+  const p = xv(v);
+  const before = x.trace.cause, cause = x.m.r32(p + XVCPU.pendingCause);
+  const cs = x.m.r32(p + XVCPU.eventCs), eip = x.m.r32(p + XVCPU.eventEip);
+  if (cause !== 0) x.trace.cause = cause;
+  if (isNull(cs)) {
+    crash(x, v, 'upcall.no-callback');
+  } else {
+    const frame = pushFrame(x, v, cs & 3, undefined, []);
+    if (frame) {
+      const pendingSel = x.frames.read32(x.m.r32(p + XVCPU.vcpuInfoMaddr) + 4);
+      x.trace.emit(RT.upcall, PH.act, OUT.served, x.subject(v), 0, [pendingSel, frame.sp, frame.words, cs, eip, frame.mask]);
+      enterHandler(x, v, cs, eip, frame, true, 0);
+    }
+  }
+  x.m.w32(p + XVCPU.pendingCause, 0);
+  x.trace.cause = before;
+}
+
+/** True when an event waits only because the last instruction was MOV SS or POP SS: the next tick may deliver it. */
+export const heldByShadow = (x: Xen, v: number): boolean => x.m.r32(v + VCPU.shadow) !== 0 && eventDeliverable(x, v);
+
+/**
+ * What must reach the guest before it runs on: NMI, then an event upcall. Called when v is about to run after anything that may
+ * have changed deliverability. Also brings up to date what the guest believes of its flags.
+ */
+export function deliverPending(x: Xen, v: number): void {
+  if (x.m.r32(v + VCPU.mode) !== VCPU_MODE.pv || !alive(x, v)) return;
+  if (x.m.r32(v + VCPU.shadow) === 0) {
+    deliverNmi(x, v);
+    if (alive(x, v) && eventDeliverable(x, v)) deliverUpcall(x, v);
+  }
+  if (alive(x, v)) updateBeliefs(x, v);
+}
+
+/** What ring 0 of the guest's own machine would answer to PUSHF, SIDT, SGDT and their like. */
+export function updateBeliefs(x: Xen, v: number): void {
+  const at = v + VCPU.beliefs;
+  x.m.w32(at + 4 * BELIEF.eflagsIf, upcallMask(x, v) === 0 ? 1 : 0);
+  x.m.w32(at + 4 * BELIEF.iopl, x.m.r32(xv(v) + XVCPU.iopl));
+  x.m.w32(at + 4 * BELIEF.idtrBase, 0);
+  x.m.w32(at + 4 * BELIEF.gdtrBase, 0);
+}
+
+/**
+ * Loads DS, ES, FS and GS of a vCPU from selectors. If one is refused, it becomes null and the failsafe callback is entered with the
+ * selectors on its stack (the bad one as 0).
+ */
+export function loadGuestSegments(x: Xen, v: number, sels: { readonly ds: number; readonly es: number; readonly fs: number; readonly gs: number }): void {
+  const cpl = selectorOf(x, v, SEG.cs) & 3;
+  let failed = false;
+  for (const name of ['ds', 'es', 'fs', 'gs'] as const) {
+    if (loadData(x, v, SEG[name], sels[name], cpl) !== undefined) {
+      setNull(x, v, SEG[name]);
+      failed = true;
+    }
+  }
+  if (failed) enterFailsafe(x, v);
+}
+
+/** The failsafe callback: frame DS, ES, FS, GS, EIP, CS|mask, EFLAGS [, ESP, SS]; entered on Xen's flat ring-1 selectors. */
+export function enterFailsafe(x: Xen, v: number): void {
+  const p = xv(v);
+  const sels = [SEG.ds, SEG.es, SEG.fs, SEG.gs].map((s) => selectorOf(x, v, s));
+  const eip = x.m.r32(p + XVCPU.failsafeEip);
+  if (!x.check('failsafe.registered', eip !== 0, ...sels)) {
+    crashDomain(x, v, 'failsafe.registered');
+    return;
+  }
+  const frame = pushFrame(x, v, 1, undefined, sels);
+  if (!frame) return;
+  x.act('failsafe.enter', [eip, frame.sp, ...sels]);
+  enterHandler(x, v, FLAT_RING1_CS, eip, frame, x.m.r32(p + XVCPU.failsafeMasks) !== 0, 0);
+  if (alive(x, v)) loadFlat(x, v, SEG.ss, FLAT_RING1_DS);
+}
