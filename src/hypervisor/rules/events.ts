@@ -2,7 +2,310 @@
 import type { Sentence } from './types.ts';
 
 export const RULES_EVENTS = [
+  [
+    'event.argument-readable',
+    "The structure at {0:vaddr} ({1:dec} bytes) must be readable through the guest's page tables.",
+    '{0:vaddr}의 구조체({1:dec}바이트)는 게스트의 페이지 테이블로 읽을 수 있어야 합니다.',
+  ],
+  [
+    'event.argument-writable',
+    'The answer must fit back into the structure at {0:vaddr} ({1:dec} bytes), so that page must be writable.',
+    '답을 {0:vaddr}의 구조체({1:dec}바이트)에 돌려써야 하므로 그 페이지는 쓸 수 있어야 합니다.',
+  ],
+  [
+    'event.operation-known',
+    'Event channel operation {0:dec} must be one that Xen has.',
+    '이벤트 채널 연산 {0:dec}은(는) Xen에 있는 것이어야 합니다.',
+  ],
+  [
+    'event.two-level-only',
+    'Operation {0:dec} belongs to the FIFO interface; this Xen has the two-level interface only.',
+    '연산 {0:dec}은(는) FIFO 인터페이스의 것이고, 이 Xen에는 2단계 인터페이스만 있습니다.',
+  ],
+  ['event.domain-exists', 'Domain {0:domid} must exist.', '도메인 {0:domid}이(가) 있어야 합니다.'],
+  [
+    'event.own-domain',
+    'Domain {1:domid} may act on the ports of domain {0:domid} only if it is its own or it is privileged.',
+    '도메인 {1:domid}은(는) 자기 것이거나 특권이 있을 때만 도메인 {0:domid}의 포트를 다룰 수 있습니다.',
+  ],
+  [
+    'event.port-exists',
+    'Port {0:port} must lie inside the port table, which has {1:dec} ports.',
+    '포트 {0:port}은(는) {1:dec}개짜리 포트 표 안에 있어야 합니다.',
+  ],
+  [
+    'event.port-left',
+    'A domain has at most 1024 ports; {0:dec} exist and a new one is wanted.',
+    '도메인의 포트는 1024개까지입니다. {0:dec}개가 있고 새 포트가 필요합니다.',
+  ],
+  [
+    'event.table-memory',
+    'To grow the port table beyond {0:dec} ports Xen needs a frame within what this domain may make it use.',
+    '포트 표를 {0:dec}개 너머로 키우려면 이 도메인 몫 안에서 Xen의 프레임이 하나 필요합니다.',
+  ],
+  [
+    'event.offered-to-caller',
+    'Port {0:port} of domain {1:domid} must be unbound and offered to domain {2:domid}.',
+    '도메인 {1:domid}의 포트 {0:port}은(는) 묶이지 않은 채 도메인 {2:domid}에게 내어 준 것이어야 합니다.',
+  ],
+  [
+    'event.virq-exists',
+    'VIRQ {0:dec} must be below {1:dec}.',
+    'VIRQ {0:dec}은(는) {1:dec}보다 작아야 합니다.',
+  ],
+  [
+    'event.global-virq-on-vcpu0',
+    'VIRQ {0:dec} exists once for the domain, so it is bound on vCPU 0, not on {1:dec}.',
+    'VIRQ {0:dec}은(는) 도메인에 하나뿐이므로 vCPU {1:dec}이(가) 아니라 vCPU 0에 묶어야 합니다.',
+  ],
+  [
+    'event.vcpu-exists',
+    'vCPU {0:dec} must exist in this domain.',
+    '이 도메인에 vCPU {0:dec}이(가) 있어야 합니다.',
+  ],
+  [
+    'event.virq-unbound',
+    'VIRQ {0:dec} may be bound to one port only (now {1:port}, 0 = none).',
+    'VIRQ {0:dec}은(는) 한 포트에만 묶을 수 있습니다(지금 {1:port}, 0 = 없음).',
+  ],
+  [
+    'event.port-in-use',
+    'Port {0:port} must be in use to be closed.',
+    '닫으려면 포트 {0:port}이(가) 쓰이고 있어야 합니다.',
+  ],
+  [
+    'event.sendable',
+    'Port {0:port} must be an interdomain, unbound or IPI port to be signalled by its owner.',
+    '주인이 신호를 보내려면 포트 {0:port}은(는) 도메인 간, 미결합 또는 IPI 포트여야 합니다.',
+  ],
+  [
+    'event.movable',
+    'The notifications of port {0:port} may move to another vCPU only if it is an unbound or interdomain port or a global VIRQ.',
+    '포트 {0:port}의 알림은 미결합·도메인 간 포트나 전역 VIRQ일 때만 다른 vCPU로 옮길 수 있습니다.',
+  ],
+  [
+    'event.pirq-exists',
+    'Physical interrupt {0:dec} must be below {1:dec}.',
+    '물리 인터럽트 {0:dec}은(는) {1:dec}보다 작아야 합니다.',
+  ],
+  [
+    'event.pirq-permitted',
+    'Physical interrupt {0:dec} must have been given to this domain; this machine gives none away.',
+    '물리 인터럽트 {0:dec}은(는) 이 도메인에 주어진 것이어야 합니다. 이 기계는 아무것도 내주지 않습니다.',
+  ],
+  [
+    'event.reset-paused',
+    'Ports of another domain ({0:domid}) may be reset only while its controller holds it paused.',
+    '다른 도메인({0:domid})의 포트는 관리자가 멈춰 둔 동안에만 초기화할 수 있습니다.',
+  ],
+  [
+    'sched.operation-known',
+    'Scheduler operation {0:dec} must be one that Xen has.',
+    '스케줄러 연산 {0:dec}은(는) Xen에 있는 것이어야 합니다.',
+  ],
+  [
+    'sched.argument-readable',
+    "The structure at {0:vaddr} ({1:dec} bytes) must be readable through the guest's page tables.",
+    '{0:vaddr}의 구조체({1:dec}바이트)는 게스트의 페이지 테이블로 읽을 수 있어야 합니다.',
+  ],
+  [
+    'sched.poll-count',
+    'A vCPU may poll at most {1:dec} ports at once; it asked for {0:dec}.',
+    'vCPU는 한 번에 포트 {1:dec}개까지 기다릴 수 있습니다. {0:dec}개를 요청했습니다.',
+  ],
+  [
+    'sched.poll-list-readable',
+    'The list of {1:dec} ports at {0:vaddr} must be readable and lie below the hypervisor.',
+    '{0:vaddr}의 포트 {1:dec}개 목록은 읽을 수 있고 하이퍼바이저 아래에 있어야 합니다.',
+  ],
+  [
+    'sched.remote-shutdown-privilege',
+    'Only a privileged domain may shut domain {1:domid} down; {0:domid} asks.',
+    '특권 도메인만 도메인 {1:domid}을(를) 끌 수 있습니다. 요청자는 {0:domid}입니다.',
+  ],
+  [
+    'sched.watchdog-left',
+    'A domain has {0:dec} watchdogs, and all of them are running.',
+    '도메인의 감시 타이머는 {0:dec}개이고 모두 돌고 있습니다.',
+  ],
+  [
+    'sched.watchdog-in-use',
+    'Watchdog {0:dec} must be running to be changed.',
+    '바꾸려면 감시 타이머 {0:dec}이(가) 돌고 있어야 합니다.',
+  ],
+  [
+    'sched.pin-privilege',
+    'Only the hardware domain may pin its vCPU; {0:domid} asks.',
+    '하드웨어 도메인만 vCPU를 고정할 수 있습니다. 요청자는 {0:domid}입니다.',
+  ],
+  [
+    'sched.pcpu-exists',
+    'Physical CPU {0:dec} must exist; this machine has CPU 0.',
+    '물리 CPU {0:dec}이(가) 있어야 합니다. 이 기계에는 CPU 0뿐입니다.',
+  ],
+  [
+    'vcpu.operation-known',
+    'vCPU operation {0:dec} must be one that this Xen has.',
+    'vCPU 연산 {0:dec}은(는) 이 Xen에 있는 것이어야 합니다.',
+  ],
+  [
+    'vcpu.argument-readable',
+    "The structure at {0:vaddr} ({1:dec} bytes) must be readable through the guest's page tables.",
+    '{0:vaddr}의 구조체({1:dec}바이트)는 게스트의 페이지 테이블로 읽을 수 있어야 합니다.',
+  ],
+  [
+    'vcpu.argument-writable',
+    'The place for the answer at {0:vaddr} ({1:dec} bytes) must be writable.',
+    '답을 쓸 곳 {0:vaddr}({1:dec}바이트)은(는) 쓸 수 있어야 합니다.',
+  ],
+  [
+    'vcpu.not-initialised-yet',
+    'A vCPU can be initialised once only.',
+    'vCPU는 한 번만 초기화할 수 있습니다.',
+  ],
+  [
+    'vcpu.initialised',
+    'A vCPU must be initialised before it is brought up.',
+    'vCPU는 켜기 전에 초기화되어 있어야 합니다.',
+  ],
+  [
+    'vcpu.area-in-guest',
+    'The area at {0:vaddr} ({1:dec} bytes) must lie below the hypervisor.',
+    '{0:vaddr}의 영역({1:dec}바이트)은 하이퍼바이저 아래에 있어야 합니다.',
+  ],
+  [
+    'timer.period-range',
+    'A period must be at least 1 ms and below 2^62 ns; asked for {0:dec} ns (high word {1:dec}).',
+    '주기는 1ms 이상 2^62ns 미만이어야 합니다. {0:dec}ns(상위 {1:dec})를 요청했습니다.',
+  ],
+  [
+    'timer.own-singleshot',
+    'A vCPU may set and stop only its own one-shot timer.',
+    'vCPU는 자기 단발 타이머만 걸고 멈출 수 있습니다.',
+  ],
+  [
+    'timer.in-future',
+    'With the flag "future" the time {0:dec} ns (high word {1:dec}) must not have passed.',
+    '"future" 플래그가 있으면 시각 {0:dec}ns(상위 {1:dec})이(가) 지나지 않았어야 합니다.',
+  ],
+  [
+    'vcpu.info-fits',
+    'vcpu_info ({1:dec} bytes) must fit into its frame at offset {0:dec}, a multiple of 4.',
+    'vcpu_info({1:dec}바이트)는 프레임의 오프셋 {0:dec}에 들어맞고 4의 배수여야 합니다.',
+  ],
+  [
+    'vcpu.info-once',
+    'vcpu_info may be moved once; it must not lie in a frame of the guest yet ({0:mfn}).',
+    'vcpu_info는 한 번만 옮길 수 있고 아직 게스트의 프레임({0:mfn})에 있지 않아야 합니다.',
+  ],
+  [
+    'vcpu.info-frame',
+    'Frame {0:mfn} must belong to the guest and be fit for writing to take its vcpu_info.',
+    '프레임 {0:mfn}은(는) 게스트 소유이고 쓸 수 있어야 vcpu_info를 둘 수 있습니다.',
+  ],
+  [
+    'vcpu.no-argument',
+    'This operation takes no argument; {0:vaddr} was given.',
+    '이 연산은 인자를 받지 않습니다. {0:vaddr}이(가) 주어졌습니다.',
+  ],
+  [
+    'vcpu.pinned',
+    'The physical CPU of a vCPU is told only if the vCPU is pinned to it.',
+    '물리 CPU는 vCPU가 거기에 고정된 경우에만 알려 줍니다.',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_EVENTS = [
+  [
+    'event.table-grown',
+    'The port table now has {0:dec} ports; its new part lies in frame {1:mfn}.',
+    '포트 표가 {0:dec}개로 늘었습니다. 새 부분은 프레임 {1:mfn}에 있습니다.',
+  ],
+  [
+    'event.offered',
+    'Domain {0:domid} has port {1:port}, which domain {2:domid} may bind.',
+    '도메인 {0:domid}의 포트 {1:port}을(를) 도메인 {2:domid}이(가) 묶을 수 있습니다.',
+  ],
+  [
+    'event.connected',
+    'Port {1:port} of domain {0:domid} and port {3:port} of domain {2:domid} are the two ends of a channel.',
+    '도메인 {0:domid}의 포트 {1:port}와(과) 도메인 {2:domid}의 포트 {3:port}이(가) 한 채널의 두 끝이 되었습니다.',
+  ],
+  [
+    'event.virq-bound',
+    'VIRQ {0:dec} of vCPU {1:dec} arrives at port {2:port}.',
+    'vCPU {1:dec}의 VIRQ {0:dec}은(는) 포트 {2:port}로 옵니다.',
+  ],
+  [
+    'event.ipi-bound',
+    'Port {1:port} signals vCPU {0:dec} of its own domain.',
+    '포트 {1:port}은(는) 같은 도메인의 vCPU {0:dec}에 신호합니다.',
+  ],
+  [
+    'event.closed',
+    'Domain {0:domid} has closed port {1:port}.',
+    '도메인 {0:domid}이(가) 포트 {1:port}을(를) 닫았습니다.',
+  ],
+  [
+    'event.dropped',
+    'Port {0:port} has no other end yet (domain {1:domid} may bind it): the signal is dropped.',
+    '포트 {0:port}에는 아직 상대가 없습니다(도메인 {1:domid}이(가) 묶을 수 있음). 신호는 버려집니다.',
+  ],
+  [
+    'event.moved',
+    'Port {0:port} now notifies vCPU {1:dec}.',
+    '포트 {0:port}은(는) 이제 vCPU {1:dec}에 알립니다.',
+  ],
+  [
+    'event.unmasked',
+    'The mask bit of port {0:port} is cleared; an event that waited behind it is delivered now.',
+    '포트 {0:port}의 마스크 비트를 지웁니다. 그 뒤에서 기다리던 이벤트는 지금 전달됩니다.',
+  ],
+  ['event.reset', 'All ports of domain {0:domid} are closed.', '도메인 {0:domid}의 모든 포트를 닫습니다.'],
+  [
+    'sched.yield',
+    'The vCPU gives the rest of its slice away and joins the run queue at its tail.',
+    'vCPU가 남은 시간을 내놓고 실행 대기열의 끝에 섭니다.',
+  ],
+  [
+    'sched.block',
+    'The event mask is opened; the vCPU sleeps unless an event waits already ({0:bool}).',
+    '이벤트 마스크를 열고, 기다리는 이벤트가 이미 있지({0:bool}) 않으면 vCPU가 잠듭니다.',
+  ],
+  [
+    'sched.poll',
+    'The vCPU waits for one of {0:dec} ports; one is pending already: {1:bool}.',
+    'vCPU가 포트 {0:dec}개 중 하나를 기다립니다. 이미 대기 중인 것: {1:bool}.',
+  ],
+  [
+    'sched.watchdog',
+    'Watchdog {0:dec} is set to {1:dec} seconds (0 = stopped).',
+    '감시 타이머 {0:dec}을(를) {1:dec}초로 맞춥니다(0 = 멈춤).',
+  ],
+  [
+    'timer.armed',
+    'The one-shot timer fires at tick {0:dec} (high word {1:dec}).',
+    '단발 타이머가 틱 {0:dec}(상위 {1:dec})에 울립니다.',
+  ],
+  ['timer.stopped', 'The one-shot timer is stopped.', '단발 타이머를 멈춥니다.'],
+  [
+    'timer.periodic',
+    'The periodic timer ticks every {0:dec} ns (high word {1:dec}; 0 = stopped).',
+    '주기 타이머가 {0:dec}ns마다 울립니다(상위 {1:dec}, 0 = 멈춤).',
+  ],
+  [
+    'vcpu.runstate-area',
+    'Run-state information is kept up to date at {0:vaddr}.',
+    '실행 상태 정보를 {0:vaddr}에 갱신해 둡니다.',
+  ],
+  [
+    'vcpu.time-area',
+    'A second copy of the time information is kept at {0:vaddr}.',
+    '시간 정보의 사본을 {0:vaddr}에 둡니다.',
+  ],
+  [
+    'vcpu.info-moved',
+    'vcpu_info now lies in frame {0:mfn} at offset {1:dec}; everything is marked pending so that nothing is lost.',
+    'vcpu_info가 프레임 {0:mfn}의 오프셋 {1:dec}로 옮겨졌습니다. 잃는 것이 없도록 모두 대기 중으로 표시합니다.',
+  ],
 ] as const satisfies readonly Sentence[];
