@@ -1,0 +1,135 @@
+// `ringside cpu-test FILE…`: runs CPU test vectors (JSON lines, plain or gzip) on an engine and says what differs.
+
+import { readFileSync } from 'node:fs';
+import { gunzipSync } from 'node:zlib';
+import { ENGINES, type EngineName } from '../cpu/engine.ts';
+import { createEngine } from '../cpu/engines.ts';
+import { type Difference, type Vector, VectorMachine } from './vector-machine.ts';
+
+export interface Failure {
+  readonly vector: Vector;
+  /** File and line, or only the line's number. */
+  readonly where: string;
+  readonly text: string;
+  readonly differences: readonly Difference[];
+}
+
+export interface Report {
+  readonly passed: number;
+  readonly failures: readonly Failure[];
+}
+
+const USAGE = `usage: ringside cpu-test FILE… [--engine ${ENGINES.join('|')}]\n`;
+const SHOWN_FAILURES = 20,
+  SHOWN_DIFFERENCES = 6;
+
+/** The vectors of a file with their line numbers; throws an Error that names file and line when one is no vector. */
+export function readVectors(path: string): { vector: Vector; where: string }[] {
+  const raw = readFileSync(path);
+  const text = (raw[0] === 0x1f && raw[1] === 0x8b ? gunzipSync(raw) : raw).toString('utf8');
+  const vectors: { vector: Vector; where: string }[] = [];
+  text.split('\n').forEach((line, i) => {
+    if (line.trim() === '') return;
+    const where = `${path}:${i + 1}`;
+    vectors.push({ vector: parseVector(line, where), where });
+  });
+  return vectors;
+}
+
+const MODES: readonly string[] = ['prot32', 'prot32-ring0', 'prot16', 'real'];
+
+function parseVector(line: string, where: string): Vector {
+  let vector: Partial<Vector>;
+  try {
+    vector = JSON.parse(line) as Partial<Vector>;
+  } catch (error) {
+    throw new Error(`${where}: not JSON (${error instanceof Error ? error.message : String(error)})`);
+  }
+  const missing = (['name', 'mode', 'initial', 'final'] as const).find(
+    (member) => vector[member] === undefined,
+  );
+  if (missing !== undefined) throw new Error(`${where}: a vector needs "${missing}"`);
+  if (!MODES.includes(vector.mode!))
+    throw new Error(`${where}: mode "${vector.mode}" is none of ${MODES.join(', ')}`);
+  return vector as Vector;
+}
+
+/** Runs vectors one after the other on a fresh machine with the named engine. An exception of ours counts as a failure of its vector. */
+export function runVectors(
+  vectors: readonly { vector: Vector; where: string }[],
+  engine: EngineName,
+): Report {
+  const machine = new VectorMachine((platform) => createEngine(engine, platform).engine);
+  const failures: Failure[] = [];
+  for (const { vector, where } of vectors) {
+    let differences: Difference[];
+    try {
+      differences = machine.run(vector);
+    } catch (error) {
+      const got = error instanceof Error ? error.message : String(error);
+      differences = [{ what: 'run', expected: 'an outcome', got }];
+    }
+    if (differences.length > 0) failures.push({ vector, where, text: machine.text(vector), differences });
+  }
+  return { passed: vectors.length - failures.length, failures };
+}
+
+/** A failure as lines for a person: name, place, instruction, then the first differences. */
+export function describeFailure({ vector, where, text, differences }: Failure): string {
+  const lines = differences
+    .slice(0, SHOWN_DIFFERENCES)
+    .map(({ what, expected, got }) => `    ${what.padEnd(12)} expected ${expected}, got ${got}`);
+  const more =
+    differences.length > SHOWN_DIFFERENCES ? [`    … ${differences.length - SHOWN_DIFFERENCES} more`] : [];
+  return [`FAIL ${vector.name}  (${where})`, `    ${text}`, ...lines, ...more].join('\n') + '\n';
+}
+
+interface Arguments {
+  readonly files: readonly string[];
+  readonly engine: EngineName;
+}
+
+function parseArguments(argv: readonly string[]): Arguments | string {
+  const files: string[] = [];
+  let engine: EngineName = ENGINES[0];
+  for (let i = 0; i < argv.length; i++) {
+    const word = argv[i]!;
+    if (word === '--engine' || word.startsWith('--engine=')) {
+      const name = word === '--engine' ? argv[++i] : word.slice('--engine='.length);
+      const known = ENGINES.find((candidate) => candidate === name);
+      if (known === undefined) return `unknown engine '${name ?? ''}'; there is ${ENGINES.join(', ')}`;
+      engine = known;
+    } else if (word.startsWith('-')) return `unknown option '${word}'`;
+    else files.push(word);
+  }
+  return files.length === 0 ? 'no vector file given' : { files, engine };
+}
+
+/** The command. Exit code 0 when all passed, 1 on failures, 2 on bad usage or a file that cannot be read. */
+export async function run(
+  argv: string[],
+  out: (text: string) => void,
+  err: (text: string) => void,
+): Promise<number> {
+  const options = parseArguments(argv);
+  if (typeof options === 'string') {
+    err(`cpu-test: ${options}\n${USAGE}`);
+    return 2;
+  }
+  let passed = 0,
+    failed = 0;
+  for (const file of options.files) {
+    let report: Report;
+    try {
+      report = runVectors(readVectors(file), options.engine);
+    } catch (error) {
+      err(`cpu-test: ${error instanceof Error ? error.message : String(error)}\n`);
+      return 2;
+    }
+    for (const failure of report.failures) if (failed++ < SHOWN_FAILURES) out(describeFailure(failure));
+    passed += report.passed;
+  }
+  if (failed > SHOWN_FAILURES) out(`… ${failed - SHOWN_FAILURES} more failures\n`);
+  out(`${passed} passed, ${failed} failed\n`);
+  return failed === 0 ? 0 : 1;
+}
