@@ -15,7 +15,7 @@ import { OUT, PH, RT, type TraceRecord } from '../trace/records.ts';
 import { text } from './describe.ts';
 import type { History } from './history.ts';
 import { type Images, startAll } from './inputs.ts';
-import { INSPECTORS } from './inspect/index.ts';
+import { type Inspector, INSPECTORS } from './inspect/index.ts';
 import type { View } from './inspect/view.ts';
 import { encodeLink } from './link.ts';
 import { groupOf, groupRow, Rows } from './rows.ts';
@@ -438,7 +438,7 @@ export class Controller {
   // ---- looking ----
 
   inspect(name: string, args: unknown): unknown {
-    const inspector = INSPECTORS[name];
+    const inspector = (INSPECTORS as Readonly<Record<string, Inspector>>)[name];
     if (!inspector) throw new Error(`no inspector is called ${name}`);
     return inspector(this.view(), args as never);
   }

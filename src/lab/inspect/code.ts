@@ -1,0 +1,91 @@
+// Disassembly around an address of a domain, with symbols and source lines.
+
+import { SEG_DB, SEGREG, VCPU } from '../../cpu/vcpu.ts';
+import { decode } from '../../isa/decode.ts';
+import { disassemble } from '../../isa/disassemble.ts';
+import { domainOfVcpu, lineAt, mapOf, type SourceLine, symbolAt, vcpuOf } from './common.ts';
+import type { View } from './view.ts';
+import { readVirtual, walk } from './walk.ts';
+
+export interface CodeRow {
+  readonly address: number;
+  readonly bytes: readonly number[];
+  readonly text: string;
+  /** Set on the first row of a symbol. */
+  readonly label: string | undefined;
+  readonly source: SourceLine | undefined;
+  readonly current: boolean;
+  /** Machine address of the first byte: what an edit writes to. */
+  readonly maddr: number | undefined;
+}
+export interface CodeModel {
+  readonly eip: number;
+  readonly cpl: number;
+  readonly symbol: string | undefined;
+  readonly rows: readonly CodeRow[];
+  /** Why there is no code to show. */
+  readonly problem: string | undefined;
+}
+
+/** Rows before the address are found by disassembling from the nearest symbol or line, so that they are true instructions. */
+const LOOK_BACK = 512;
+
+export function code(view: View, args: { domid?: number; address?: number; before?: number; count?: number } = {}): CodeModel | null {
+  const v = vcpuOf(view, args.domid);
+  if (v === 0) return null;
+  const { m } = view;
+  const map = mapOf(view, domainOfVcpu(view, v));
+  const cs = v + VCPU.seg + SEGREG.$size;
+  const eip = m.r32(v + VCPU.eip);
+  const big = (m.r32(cs + SEGREG.attr) & SEG_DB) !== 0;
+  const base = m.r32(cs + SEGREG.base);
+  const target = (args.address ?? eip) >>> 0;
+  const count = Math.min(args.count ?? 40, 400), before = Math.min(args.before ?? 6, 100);
+  let start = target;
+  if (map && before > 0) {
+    for (const [address] of map.lines) if (address <= target && target - address <= LOOK_BACK) {
+      start = Math.min(start === target ? address : start, address);
+    }
+    for (const [address] of map.symbols) if (address <= target && target - address <= LOOK_BACK && address > start - 1 && start === target) start = address;
+  }
+  const all: CodeRow[] = [];
+  let at = start;
+  let pastTarget = 0;
+  while (pastTarget < count && all.length < LOOK_BACK + count) {
+    const row = rowAt(view, v, at, base, big, eip, map);
+    if (!row) break;
+    if (at < target && at + row.bytes.length > target) {
+      all.length = 0; // the guess was out of step: begin at the target itself
+      at = target;
+      continue;
+    }
+    all.push(row);
+    if (at >= target) pastTarget++;
+    at = (at + row.bytes.length) >>> 0;
+  }
+  const index = all.findIndex((r) => r.address >= target);
+  const rows = all.slice(Math.max(0, index - before));
+  return {
+    eip, cpl: m.r32(cs) & 3, symbol: symbolAt(map, target), rows,
+    problem: rows.length === 0 ? `No page is mapped at 0x${target.toString(16).padStart(8, '0')}.` : undefined,
+  };
+}
+
+function rowAt(view: View, v: number, address: number, base: number, big: boolean, eip: number, map: ReturnType<typeof mapOf>): CodeRow | undefined {
+  const linear = (base + address) >>> 0;
+  const bytes = readVirtual(view, v, linear, 15);
+  if (bytes[0] === undefined) return undefined;
+  let missing = false;
+  const insn = decode((i) => {
+    if (bytes[i] === undefined) missing = true;
+    return bytes[i] ?? 0;
+  }, big);
+  const length = missing ? 1 : insn.length;
+  const known = bytes.slice(0, length).map((b) => b ?? 0);
+  const label = map?.symbols.find((s) => s[0] === address)?.[1];
+  return {
+    address, bytes: known,
+    text: missing || insn.invalid !== undefined ? `db ${known.map((b) => `0x${b.toString(16).padStart(2, '0')}`).join(', ')}` : disassemble(insn, address, (a) => symbolAt(map, a)),
+    label, source: lineAt(map, address), current: address === eip, maddr: walk(view, v, linear).maddr,
+  };
+}
