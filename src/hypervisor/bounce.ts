@@ -1,29 +1,56 @@
 // Entering the guest's kernel: frames for exceptions, software interrupts, NMI, the failsafe callback and event upcalls, built on the
 // guest's own stack exactly as Xen builds them. The frame is written whole or not at all; if it cannot be, the domain has crashed.
 
-import { BELIEF, EFLAGS_IF, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM, SEGREG, VCPU, VCPU_MODE } from '../cpu/vcpu.ts';
+import {
+  BELIEF,
+  EFLAGS_IF,
+  EFLAGS_NT,
+  EFLAGS_RF,
+  EFLAGS_TF,
+  EFLAGS_VM,
+  SEGREG,
+  VCPU,
+  VCPU_MODE,
+} from '../cpu/vcpu.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
 import { copyToGuest } from './guest-access.ts';
 import { eventDeliverable } from './event-channels.ts';
 import type { RuleName } from './rules.ts';
 import { crashDomain } from './schedule.ts';
 import {
-  checkCode, checkStack, type Descriptor, dropInnerSegments, FLAT_RING1_CS, FLAT_RING1_DS, inKernel, isFault, isNull, loadData, loadFlat, SEG, segAt, selectorOf,
-  setNull, setSegment,
+  checkCode,
+  checkStack,
+  type Descriptor,
+  dropInnerSegments,
+  FLAT_RING1_CS,
+  FLAT_RING1_DS,
+  inKernel,
+  isFault,
+  isNull,
+  loadData,
+  loadFlat,
+  SEG,
+  segAt,
+  selectorOf,
+  setNull,
+  setSegment,
 } from './selectors.ts';
-import { DOMAIN, DOMAIN_STATE, XVCPU, xv } from './state.ts';
+import { DOMAIN, DOMAIN_STATE, XEN, XEN_AT, XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
 
 export const ESP = VCPU.gpr + 16;
 const TI_MASKS_EVENTS = 4;
 const VMASST_ARCHITECTURAL_IOPL = 1 << 4;
-const VECTOR_NMI = 2, VECTOR_NM = 7, VECTOR_PF = 14;
+const VECTOR_NMI = 2,
+  VECTOR_NM = 7,
+  VECTOR_PF = 14;
 const CR0_TS = 8;
 /** How often a handler's own selector may fail before Xen gives up on the domain. */
 const MAX_NESTED_FAULTS = 4;
 
 /** Vectors whose frame carries an error code. */
-export const hasErrorCode = (vector: number): boolean => vector === 8 || (vector >= 10 && vector <= 14) || vector === 17 || vector === 21;
+export const hasErrorCode = (vector: number): boolean =>
+  vector === 8 || (vector >= 10 && vector <= 14) || vector === 17 || vector === 21;
 
 /** Ends a domain because of its own doing: the rule says why. */
 export function crash(x: Xen, v: number, rule: RuleName, ...values: readonly number[]): void {
@@ -39,8 +66,10 @@ export function alive(x: Xen, v: number): boolean {
 }
 
 /** evtchn_upcall_mask of the vCPU's active vcpu_info. */
-export const upcallMask = (x: Xen, v: number): number => x.frames.read8(x.m.r32(xv(v) + XVCPU.vcpuInfoMaddr) + 1);
-export const setUpcallMask = (x: Xen, v: number, mask: number): void => x.frames.write8(x.m.r32(xv(v) + XVCPU.vcpuInfoMaddr) + 1, mask);
+export const upcallMask = (x: Xen, v: number): number =>
+  x.frames.read8(x.m.r32(xv(v) + XVCPU.vcpuInfoMaddr) + 1);
+export const setUpcallMask = (x: Xen, v: number, mask: number): void =>
+  x.frames.write8(x.m.r32(xv(v) + XVCPU.vcpuInfoMaddr) + 1, mask);
 
 /** A slot of the guest's trap table. */
 export function trapSlot(x: Xen, v: number, vector: number): { flags: number; cs: number; eip: number } {
@@ -52,7 +81,9 @@ export function trapSlot(x: Xen, v: number, vector: number): { flags: number; cs
 function frameFlags(x: Xen, v: number, mask: number): number {
   const architectural = (x.m.r32(x.domainOf(v) + DOMAIN.vmAssist) & VMASST_ARCHITECTURAL_IOPL) !== 0;
   const flags = x.m.r32(v + VCPU.eflags) & ~(EFLAGS_IF | 0x3000);
-  return (flags | (mask === 0 ? EFLAGS_IF : 0) | (architectural ? x.m.r32(xv(v) + XVCPU.iopl) << 12 : 0)) >>> 0;
+  return (
+    (flags | (mask === 0 ? EFLAGS_IF : 0) | (architectural ? x.m.r32(xv(v) + XVCPU.iopl) << 12 : 0)) >>> 0
+  );
 }
 
 interface Frame {
@@ -64,13 +95,27 @@ interface Frame {
 }
 
 /** Pushes [extra…, code], EIP, CS|mask, EFLAGS and, from ring 2 or 3, ESP and SS. Returns undefined after crashing the domain. */
-function pushFrame(x: Xen, v: number, targetCpl: number, code: number | undefined, extra: readonly number[]): Frame | undefined {
+function pushFrame(
+  x: Xen,
+  v: number,
+  targetCpl: number,
+  code: number | undefined,
+  extra: readonly number[],
+): Frame | undefined {
   const { m } = x;
   const cs = selectorOf(x, v, SEG.cs);
   const outer = (cs & 2) !== 0;
   const mask = upcallMask(x, v);
-  const words = [...extra, ...(code === undefined ? [] : [code]), m.r32(v + VCPU.eip), cs | (mask << 16), frameFlags(x, v, mask)];
-  let ss: Frame['ss'], base = m.r32(segAt(v, SEG.ss) + SEGREG.base), top = m.r32(v + ESP);
+  const words = [
+    ...extra,
+    ...(code === undefined ? [] : [code]),
+    m.r32(v + VCPU.eip),
+    cs | (mask << 16),
+    frameFlags(x, v, mask),
+  ];
+  let ss: Frame['ss'],
+    base = m.r32(segAt(v, SEG.ss) + SEGREG.base),
+    top = m.r32(v + ESP);
   if (outer) {
     words.push(m.r32(v + ESP), selectorOf(x, v, SEG.ss));
     const sel = m.r32(xv(v) + XVCPU.kernelSs);
@@ -86,7 +131,9 @@ function pushFrame(x: Xen, v: number, targetCpl: number, code: number | undefine
   const sp = (top - words.length * 4) >>> 0;
   const bytes = new Uint8Array(words.length * 4);
   const view = new DataView(bytes.buffer);
-  words.forEach((w, i) => { view.setUint32(i * 4, w >>> 0, true); });
+  words.forEach((w, i) => {
+    view.setUint32(i * 4, w >>> 0, true);
+  });
   const at = (base + sp) >>> 0;
   if (!copyToGuest(x, v, at, bytes)) {
     crash(x, v, 'bounce.stack-unwritable', at, words.length);
@@ -96,12 +143,23 @@ function pushFrame(x: Xen, v: number, targetCpl: number, code: number | undefine
 }
 
 /** Moves the vCPU to a handler. A selector or address the CPU refuses becomes an exception raised in the handler's context. */
-function enterHandler(x: Xen, v: number, cs: number, eip: number, frame: Frame, masks: boolean, depth: number): void {
+function enterHandler(
+  x: Xen,
+  v: number,
+  cs: number,
+  eip: number,
+  frame: Frame,
+  masks: boolean,
+  depth: number,
+): void {
   const { m } = x;
   if (masks) setUpcallMask(x, v, 1);
   m.w32(v + ESP, frame.sp);
   m.w32(v + VCPU.eip, eip);
-  m.w32(v + VCPU.eflags, (m.r32(v + VCPU.eflags) & ~(EFLAGS_TF | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM)) | EFLAGS_IF | 2);
+  m.w32(
+    v + VCPU.eflags,
+    (m.r32(v + VCPU.eflags) & ~(EFLAGS_TF | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM)) | EFLAGS_IF | 2,
+  );
   if (frame.ss) setSegment(x, v, SEG.ss, frame.ss.sel, frame.ss.d);
   m.w32(v + VCPU.shadow, 0);
   enterCode(x, v, cs, eip, depth);
@@ -156,7 +214,14 @@ export function bounceException(x: Xen, v: number, vector: number, code = 0, cr2
   }
   const frame = pushFrame(x, v, slot.cs & 3, hasErrorCode(vector) ? code : undefined, []);
   if (!frame) return;
-  x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), vector, [code, frame.sp, frame.words, slot.cs, slot.eip, frame.mask]);
+  x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), vector, [
+    code,
+    frame.sp,
+    frame.words,
+    slot.cs,
+    slot.eip,
+    frame.mask,
+  ]);
   enterHandler(x, v, slot.cs, slot.eip, frame, (slot.flags & TI_MASKS_EVENTS) !== 0, depth);
 }
 
@@ -169,7 +234,14 @@ export function bounceSoftware(x: Xen, v: number, vector: number): void {
   }
   const frame = pushFrame(x, v, slot.cs & 3, undefined, []);
   if (!frame) return;
-  x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), vector, [0, frame.sp, frame.words, slot.cs, slot.eip, frame.mask]);
+  x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), vector, [
+    0,
+    frame.sp,
+    frame.words,
+    slot.cs,
+    slot.eip,
+    frame.mask,
+  ]);
   enterHandler(x, v, slot.cs, slot.eip, frame, (slot.flags & TI_MASKS_EVENTS) !== 0, 0);
 }
 
@@ -182,15 +254,24 @@ function deliverNmi(x: Xen, v: number): boolean {
   x.m.w32(p + XVCPU.nmiMasked, 1);
   const frame = pushFrame(x, v, slot.cs & 3, undefined, []);
   if (!frame) return true;
-  x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), VECTOR_NMI, [0, frame.sp, frame.words, slot.cs, slot.eip, frame.mask]);
+  x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), VECTOR_NMI, [
+    0,
+    frame.sp,
+    frame.words,
+    slot.cs,
+    slot.eip,
+    frame.mask,
+  ]);
   enterHandler(x, v, slot.cs, slot.eip, frame, true, 0);
   return true;
 }
 
 function deliverUpcall(x: Xen, v: number): void {
   const p = xv(v);
-  const before = x.trace.cause, cause = x.m.r32(p + XVCPU.pendingCause);
-  const cs = x.m.r32(p + XVCPU.eventCs), eip = x.m.r32(p + XVCPU.eventEip);
+  const before = x.trace.cause,
+    cause = x.m.r32(p + XVCPU.pendingCause);
+  const cs = x.m.r32(p + XVCPU.eventCs),
+    eip = x.m.r32(p + XVCPU.eventEip);
   if (cause !== 0) x.trace.cause = cause;
   if (isNull(cs)) {
     crash(x, v, 'upcall.no-callback');
@@ -198,7 +279,14 @@ function deliverUpcall(x: Xen, v: number): void {
     const frame = pushFrame(x, v, cs & 3, undefined, []);
     if (frame) {
       const pendingSel = x.frames.read32(x.m.r32(p + XVCPU.vcpuInfoMaddr) + 4);
-      x.trace.emit(RT.upcall, PH.act, OUT.served, x.subject(v), 0, [pendingSel, frame.sp, frame.words, cs, eip, frame.mask]);
+      x.trace.emit(RT.upcall, PH.act, OUT.served, x.subject(v), 0, [
+        pendingSel,
+        frame.sp,
+        frame.words,
+        cs,
+        eip,
+        frame.mask,
+      ]);
       enterHandler(x, v, cs, eip, frame, true, 0);
     }
   }
@@ -207,14 +295,19 @@ function deliverUpcall(x: Xen, v: number): void {
 }
 
 /** True when an event waits only because the last instruction was MOV SS or POP SS: the next tick may deliver it. */
-export const heldByShadow = (x: Xen, v: number): boolean => x.m.r32(v + VCPU.shadow) !== 0 && eventDeliverable(x, v);
+export const heldByShadow = (x: Xen, v: number): boolean =>
+  x.m.r32(v + VCPU.shadow) !== 0 && eventDeliverable(x, v);
 
 /**
  * What must reach the guest before it runs on: NMI, then an event upcall. Called when v is about to run after anything that may
  * have changed deliverability. Also brings up to date what the guest believes of its flags.
  */
 export function deliverPending(x: Xen, v: number): void {
+  const switched = x.m.r32(XEN_AT + XEN.loadedVcpu) !== v;
+  x.m.w32(XEN_AT + XEN.loadedVcpu, v);
   if (x.m.r32(v + VCPU.mode) !== VCPU_MODE.pv || !alive(x, v)) return;
+  if (switched) reloadSegments(x, v);
+  if (!alive(x, v)) return;
   if (x.m.r32(v + VCPU.shadow) === 0) {
     deliverNmi(x, v);
     if (alive(x, v) && eventDeliverable(x, v)) deliverUpcall(x, v);
@@ -232,17 +325,16 @@ export function updateBeliefs(x: Xen, v: number): void {
 }
 
 /**
- * Loads DS, ES, FS and GS of a vCPU from selectors. If one is refused, it becomes null and the failsafe callback is entered with the
- * selectors on its stack (the bad one as 0).
+ * Another vCPU ran in between: DS, ES, FS and GS are loaded again from the descriptor tables as they are now. A selector that is refused
+ * becomes null and the failsafe callback is entered.
  */
-export function loadGuestSegments(x: Xen, v: number, sels: { readonly ds: number; readonly es: number; readonly fs: number; readonly gs: number }): void {
+function reloadSegments(x: Xen, v: number): void {
   const cpl = selectorOf(x, v, SEG.cs) & 3;
   let failed = false;
-  for (const name of ['ds', 'es', 'fs', 'gs'] as const) {
-    if (loadData(x, v, SEG[name], sels[name], cpl) !== undefined) {
-      setNull(x, v, SEG[name]);
-      failed = true;
-    }
+  for (const which of [SEG.ds, SEG.es, SEG.fs, SEG.gs]) {
+    if (loadData(x, v, which, selectorOf(x, v, which), cpl) === undefined) continue;
+    setNull(x, v, which);
+    failed = true;
   }
   if (failed) enterFailsafe(x, v);
 }

@@ -26,7 +26,10 @@ export interface DomainLayout {
   readonly virtEnd: number;
 }
 
-const PAGE = 4096, FOUR_MIB = 0x40_0000, TWO_MIB = 0x20_0000, GIB = 0x4000_0000;
+const PAGE = 4096,
+  FOUR_MIB = 0x40_0000,
+  TWO_MIB = 0x20_0000,
+  GIB = 0x4000_0000;
 /** 512 KiB of free pages follow the stack, plus the stack itself. */
 const SLACK_PAGES = 129;
 
@@ -42,10 +45,20 @@ function tables(virtBase: number, virtEnd: number): { l2: number; l1: number } {
  * @param modulePages pages of the initrd, 0 for none.
  * @throws ImageError when the region does not fit below the hypervisor or into the domain's memory.
  */
-export function layoutDomain(image: KernelImage, nrPages: number, modulePages: number, domain0: boolean): DomainLayout {
+export function layoutDomain(
+  image: KernelImage,
+  nrPages: number,
+  modulePages: number,
+  domain0: boolean,
+): DomainLayout {
   const { virtBase } = image;
   if (virtBase % PAGE !== 0) {
-    throw new ImageError({ what: 'VIRT_BASE is not the start of a page', expected: 'a multiple of 0x1000', found: `0x${virtBase.toString(16)}`, remedy: 'Correct the note VIRT_BASE (3).' });
+    throw new ImageError({
+      what: 'VIRT_BASE is not the start of a page',
+      expected: 'a multiple of 0x1000',
+      found: `0x${virtBase.toString(16)}`,
+      remedy: 'Correct the note VIRT_BASE (3).',
+    });
   }
   const kernelPfn = Math.floor((image.start - virtBase) / PAGE);
   const kernelEnd = pages(image.end - virtBase);
@@ -55,7 +68,10 @@ export function layoutDomain(image: KernelImage, nrPages: number, modulePages: n
   const special = domain0 ? 0 : 2;
   const ptPfn = startInfoPfn + 1 + special;
   const allocEnd = virtBase + ptPfn * PAGE;
-  let extra = SLACK_PAGES, virtEnd = 0, l1 = 0, l2 = 0;
+  let extra = SLACK_PAGES,
+    virtEnd = 0,
+    l1 = 0,
+    l2 = 0;
   for (;;) {
     virtEnd = Math.floor((allocEnd + extra * PAGE) / FOUR_MIB) * FOUR_MIB + FOUR_MIB;
     ({ l1, l2 } = tables(virtBase, virtEnd));
@@ -63,15 +79,39 @@ export function layoutDomain(image: KernelImage, nrPages: number, modulePages: n
     if (allocEnd + extra * PAGE <= virtEnd || virtEnd > HYPERVISOR_VIRT_START) break;
   }
   if (virtEnd > HYPERVISOR_VIRT_START) {
-    throw new ImageError({ what: 'The kernel and its tables reach into the hypervisor', expected: `an end of at most 0x${HYPERVISOR_VIRT_START.toString(16)}`, found: `0x${virtEnd.toString(16)}`, remedy: 'Choose a lower VIRT_BASE, or less memory.' });
+    throw new ImageError({
+      what: 'The kernel and its tables reach into the hypervisor',
+      expected: `an end of at most 0x${HYPERVISOR_VIRT_START.toString(16)}`,
+      found: `0x${virtEnd.toString(16)}`,
+      remedy: 'Choose a lower VIRT_BASE, or less memory.',
+    });
   }
   const needed = (virtEnd - virtBase) / PAGE;
   if (needed > nrPages) {
-    throw new ImageError({ what: 'The domain has too little memory for this kernel', expected: `at least ${Math.ceil(needed / 256)} MiB`, found: `${Math.floor(nrPages / 256)} MiB`, remedy: 'Give the domain more memory.' });
+    throw new ImageError({
+      what: 'The domain has too little memory for this kernel',
+      expected: `at least ${Math.ceil(needed / 256)} MiB`,
+      found: `${Math.floor(nrPages / 256)} MiB`,
+      remedy: 'Give the domain more memory.',
+    });
   }
   return {
-    virtBase, nrPages, kernelPfn, kernelPages: kernelEnd - kernelPfn, modulePfn: kernelEnd, modulePages, p2mPfn, p2mPages, startInfoPfn,
-    storePfn: domain0 ? -1 : startInfoPfn + 1, consolePfn: domain0 ? -1 : startInfoPfn + 2,
-    ptPfn, nrPtFrames: 1 + l2 + l1, nrL2: l2, nrL1: l1, stackPfn: ptPfn + 1 + l2 + l1, virtEnd,
+    virtBase,
+    nrPages,
+    kernelPfn,
+    kernelPages: kernelEnd - kernelPfn,
+    modulePfn: kernelEnd,
+    modulePages,
+    p2mPfn,
+    p2mPages,
+    startInfoPfn,
+    storePfn: domain0 ? -1 : startInfoPfn + 1,
+    consolePfn: domain0 ? -1 : startInfoPfn + 2,
+    ptPfn,
+    nrPtFrames: 1 + l2 + l1,
+    nrL2: l2,
+    nrL1: l1,
+    stackPfn: ptPfn + 1 + l2 + l1,
+    virtEnd,
   };
 }

@@ -21,15 +21,29 @@ import { clearTrapTable } from './traps.ts';
 import { updateBeliefs } from './bounce.ts';
 import type { Xen } from './xen.ts';
 
-const PTE_NORMAL = 0x23, PTE_TABLE = 0x21, PDE = 0x67, L3E = 0x01;
-const SIF_PRIVILEGED = 1, SIF_INITDOMAIN = 2;
+const PTE_NORMAL = 0x23,
+  PTE_TABLE = 0x21,
+  PDE = 0x67,
+  L3E = 0x01;
+const SIF_PRIVILEGED = 1,
+  SIF_INITDOMAIN = 2;
 const VMASST_PAE_EXTENDED_CR3 = 1 << 3;
-const GRANT_CONSOLE = 0, GRANT_STORE = 1;
-const CONSOLE_CONNECTION = 3088, CONSOLE_DISCONNECTED = 1;
+const GRANT_CONSOLE = 0,
+  GRANT_STORE = 1;
+const CONSOLE_CONNECTION = 3088,
+  CONSOLE_DISCONNECTED = 1;
 /** Pages beyond its memory that a domain may still be given (libxl's slack of 1 MiB). */
 const SLACK_PAGES = 256;
-const PE = 1, MP = 2, ET = 0x10, NE = 0x20, WP = 0x10000, PG = 0x80000000;
-const CR4_PAE = 0x20, CR4_MCE = 0x40, CR4_OSFXSR = 0x200, CR4_OSXMMEXCPT = 0x400;
+const PE = 1,
+  MP = 2,
+  ET = 0x10,
+  NE = 0x20,
+  WP = 0x10000,
+  PG = 0x80000000;
+const CR4_PAE = 0x20,
+  CR4_MCE = 0x40,
+  CR4_OSFXSR = 0x200,
+  CR4_OSXMMEXCPT = 0x400;
 
 /** What is known while a domain is built. mfns[pfn] is the machine frame of every page. */
 interface Build {
@@ -48,7 +62,10 @@ function put(b: Build, vaddr: number, bytes: Uint8Array): void {
   let at = vaddr - b.l.virtBase;
   for (let done = 0; done < bytes.length; ) {
     const n = Math.min(bytes.length - done, PAGE_SIZE - (at % PAGE_SIZE));
-    b.x.frames.copyIn(maddr(b, Math.floor(at / PAGE_SIZE)) + (at % PAGE_SIZE), bytes.subarray(done, done + n));
+    b.x.frames.copyIn(
+      maddr(b, Math.floor(at / PAGE_SIZE)) + (at % PAGE_SIZE),
+      bytes.subarray(done, done + n),
+    );
     done += n;
     at += n;
   }
@@ -63,7 +80,12 @@ function writeHypercallPage(b: Build): void {
   const page = b.config.image.hypercallPage;
   if (page === undefined) return;
   if (page >= b.l.virtEnd) {
-    throw new ImageError({ what: 'The hypercall page lies outside the initial mapping', expected: `below 0x${b.l.virtEnd.toString(16)}`, found: `0x${page.toString(16)}`, remedy: 'Put the page inside the kernel image and correct the note HYPERCALL_PAGE (2).' });
+    throw new ImageError({
+      what: 'The hypercall page lies outside the initial mapping',
+      expected: `below 0x${b.l.virtEnd.toString(16)}`,
+      found: `0x${page.toString(16)}`,
+      remedy: 'Put the page inside the kernel image and correct the note HYPERCALL_PAGE (2).',
+    });
   }
   put(b, page, hypercallStubs());
   b.x.m.w32(b.d + DOMAIN.hypercallPage, page);
@@ -82,7 +104,8 @@ function writePageTables(b: Build): void {
   const { x, l } = b;
   const l3 = maddr(b, l.ptPfn);
   const firstSlot = 4 - l.nrL2;
-  for (let i = 0; i < l.nrL2; i++) x.frames.write64(l3 + 8 * (firstSlot + i), (maddr(b, l.ptPfn + 1 + i) | L3E) >>> 0, 0);
+  for (let i = 0; i < l.nrL2; i++)
+    x.frames.write64(l3 + 8 * (firstSlot + i), (maddr(b, l.ptPfn + 1 + i) | L3E) >>> 0, 0);
   const firstL1 = Math.floor(l.virtBase / 0x20_0000);
   for (let i = 0; i < l.nrL1; i++) {
     const l1 = maddr(b, l.ptPfn + 1 + l.nrL2 + i);
@@ -90,7 +113,7 @@ function writePageTables(b: Build): void {
     const l2 = maddr(b, l.ptPfn + 1 + (index >>> 9) - firstSlot);
     x.frames.write64(l2 + 8 * (index & 511), (l1 | PDE) >>> 0, 0);
     for (let k = 0; k < 512; k++) {
-      const pfn = (index * 512 + k) - l.virtBase / PAGE_SIZE;
+      const pfn = index * 512 + k - l.virtBase / PAGE_SIZE;
       if (pfn < 0 || pfn * PAGE_SIZE >= l.virtEnd - l.virtBase) continue;
       const table = pfn >= l.ptPfn && pfn < l.ptPfn + l.nrPtFrames;
       x.frames.write64(l1 + 8 * k, (maddr(b, pfn) | (table ? PTE_TABLE : PTE_NORMAL)) >>> 0, 0);
@@ -101,11 +124,14 @@ function writePageTables(b: Build): void {
 /** struct start_info (1112 bytes): the letter every kernel is handed in ESI. */
 function writeStartInfo(b: Build): void {
   const { x, d, l, config } = b;
-  const bytes = new Uint8Array(PAGE_SIZE), f = new DataView(bytes.buffer);
+  const bytes = new Uint8Array(PAGE_SIZE),
+    f = new DataView(bytes.buffer);
   const text = (at: number, s: string, room: number) => {
     for (let i = 0; i < s.length && i < room - 1; i++) bytes[at + i] = s.charCodeAt(i);
   };
-  const u32 = (at: number, value: number) => { f.setUint32(at, value >>> 0, true); };
+  const u32 = (at: number, value: number) => {
+    f.setUint32(at, value >>> 0, true);
+  };
   const domain0 = l.storePfn < 0;
   text(0, 'xen-3.0-x86_32p', 32);
   u32(32, l.nrPages);
@@ -158,7 +184,10 @@ function connectServices(b: Build): void {
 }
 
 const noRoom = (what: string): ImageError =>
-  new ImageError({ what: `The machine has no room for ${what}`, remedy: 'Destroy a domain, or give this one less memory.' });
+  new ImageError({
+    what: `The machine has no room for ${what}`,
+    remedy: 'Destroy a domain, or give this one less memory.',
+  });
 
 /** Gives the domain its frames: pfn 0 … nrPages-1, zeroed, in the M2P. */
 function populate(x: Xen, d: number, nrPages: number): Uint32Array {
@@ -166,7 +195,12 @@ function populate(x: Xen, d: number, nrPages: number): Uint32Array {
   for (let pfn = 0; pfn < nrPages; pfn++) {
     const mfn = allocDomainFrame(x, d);
     if (mfn === INVALID_MFN) {
-      throw new ImageError({ what: 'The machine has too little free memory', expected: `${Math.ceil(nrPages / 256)} MiB`, found: `${Math.floor(pfn / 256)} MiB`, remedy: 'Give the domain less memory, or destroy another.' });
+      throw new ImageError({
+        what: 'The machine has too little free memory',
+        expected: `${Math.ceil(nrPages / 256)} MiB`,
+        found: `${Math.floor(pfn / 256)} MiB`,
+        remedy: 'Give the domain less memory, or destroy another.',
+      });
     }
     setM2p(x, mfn, pfn);
     mfns[pfn] = mfn;
@@ -228,7 +262,14 @@ function construct(x: Xen, d: number, config: DomainConfig, l: DomainLayout): vo
   m.w32(xv(v) + XVCPU.initialised, 1);
   m.w32(xv(v) + XVCPU.up, 1);
   updateBeliefs(x, v);
-  x.act('build.layout', [l.virtBase, config.image.entry, va(b, l.startInfoPfn), va(b, l.ptPfn), l.nrPtFrames, l.virtEnd]);
+  x.act('build.layout', [
+    l.virtBase,
+    config.image.entry,
+    va(b, l.startInfoPfn),
+    va(b, l.ptPfn),
+    l.nrPtFrames,
+    l.virtEnd,
+  ]);
 }
 
 /**
@@ -244,7 +285,12 @@ export function buildDomain(x: Xen, config: DomainConfig): number {
   const l = layoutDomain(image, nrPages, modulePages, domain0);
   const domid = domain0 ? 0 : nextDomid(x);
   const d = createDomainRecord(x, {
-    name: config.name, kind: 'pv', domid, privileged: config.privileged ?? false, maxPages: nrPages + SLACK_PAGES, imageHash: config.imageHash,
+    name: config.name,
+    kind: 'pv',
+    domid,
+    privileged: config.privileged ?? false,
+    maxPages: nrPages + SLACK_PAGES,
+    imageHash: config.imageHash,
   });
   if (d === 0) throw noRoom('another domain');
   try {

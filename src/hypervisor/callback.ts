@@ -11,11 +11,20 @@ import type { Xen } from './xen.ts';
 
 /** Types a 32-bit guest may register (2 is for 64-bit guests, 3 was dropped). */
 const CALLBACK = { event: 0, failsafe: 1, nmi: 4, sysenter: 5, syscall32: 7 } as const;
-const CALLBACKOP_register = 0, CALLBACKOP_unregister = 1;
+const CALLBACKOP_register = 0,
+  CALLBACKOP_unregister = 1;
 const CALLBACKF_mask_events = 1;
-const NMI_VECTOR = 2, TI_MASKS_EVENTS = 4;
+const NMI_VECTOR = 2,
+  TI_MASKS_EVENTS = 4;
 
-function store(x: Xen, v: number, cs: number, eip: number, masks: number, place: readonly [number, number, number?]): void {
+function store(
+  x: Xen,
+  v: number,
+  cs: number,
+  eip: number,
+  masks: number,
+  place: readonly [number, number, number?],
+): void {
   const p = xv(v);
   x.m.w32(p + place[0], fixRpl(cs));
   x.m.w32(p + place[1], eip);
@@ -62,7 +71,10 @@ function register(x: Xen, v: number, arg: number): number {
     return -ERRNO.EFAULT;
   }
   const f = fields(bytes);
-  const type = f.getUint16(0, true), masks = f.getUint16(2, true) & CALLBACKF_mask_events, cs = f.getUint32(4, true) & 0xffff, eip = f.getUint32(8, true);
+  const type = f.getUint16(0, true),
+    masks = f.getUint16(2, true) & CALLBACKF_mask_events,
+    cs = f.getUint32(4, true) & 0xffff,
+    eip = f.getUint32(8, true);
   if (type === CALLBACK.event) store(x, v, cs, eip, 1, EVENT);
   else if (type === CALLBACK.failsafe) store(x, v, cs, eip, masks, FAILSAFE);
   else if (type === CALLBACK.sysenter) store(x, v, cs, eip, masks, SYSENTER);
@@ -88,13 +100,18 @@ function unregister(x: Xen, v: number, arg: number): number {
     x.act('callback.unregister', [type]);
     return 0;
   }
-  const known = type === CALLBACK.event || type === CALLBACK.failsafe || type === CALLBACK.sysenter || type === CALLBACK.syscall32;
+  const known =
+    type === CALLBACK.event ||
+    type === CALLBACK.failsafe ||
+    type === CALLBACK.sysenter ||
+    type === CALLBACK.syscall32;
   if (!x.check('callback.type', known, type)) return -ERRNO.ENOSYS;
   x.check('callback.removable', false, type);
   return -ERRNO.EINVAL;
 }
 
-const XENNMI_register = 0, XENNMI_unregister = 1;
+const XENNMI_register = 0,
+  XENNMI_unregister = 1;
 
 /** nmi_op(cmd, arg*). */
 export const doNmiOp: HypercallHandler = (x, v, [cmd, arg]) => {

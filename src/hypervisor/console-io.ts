@@ -10,11 +10,14 @@ import type { HypercallHandler } from './hypercall-types.ts';
 import { DOMAIN } from './state.ts';
 import type { Xen } from './xen.ts';
 
-const CONSOLEIO_write = 0, CONSOLEIO_read = 1;
+const CONSOLEIO_write = 0,
+  CONSOLEIO_read = 1;
 const CONSOLE_CHANNEL_XEN = 0;
-const NEWLINE = 10, TAB = 9;
+const NEWLINE = 10,
+  TAB = 9;
 /** Bytes copied at a time, and the longest line a domain may build up. */
-const CHUNK = 127, LINE = 127;
+const CHUNK = 127,
+  LINE = 127;
 /** Bytes handled before the call is continued. */
 const BATCH = 4096;
 const CONSOLE_IO = 18;
@@ -25,7 +28,9 @@ const CONSOLE_IO = 18;
  */
 function filterChunk(x: Xen, d: number, chunk: Uint8Array, out: number[]): number {
   const { m } = x;
-  let used = 0, length = m.r32(d + DOMAIN.consoleLineLength), ended = false;
+  let used = 0,
+    length = m.r32(d + DOMAIN.consoleLineLength),
+    ended = false;
   const text: number[] = [];
   while (used < chunk.length && !ended) {
     const c = chunk[used++]!;
@@ -47,14 +52,23 @@ function filterChunk(x: Xen, d: number, chunk: Uint8Array, out: number[]): numbe
 
 function emitText(x: Xen, v: number, text: readonly number[]): void {
   if (text.length === 0) return;
-  x.trace.emit(RT.console, PH.act, OUT.served, x.subject(v), CONSOLE_CHANNEL_XEN, [text.length], Uint8Array.from(text));
+  x.trace.emit(
+    RT.console,
+    PH.act,
+    OUT.served,
+    x.subject(v),
+    CONSOLE_CHANNEL_XEN,
+    [text.length],
+    Uint8Array.from(text),
+  );
 }
 
 function write(x: Xen, v: number, count: number, buffer: number): number {
   const d = x.domainOf(v);
   const unfiltered = x.m.r32(d + DOMAIN.privileged) !== 0;
   const text: number[] = [];
-  let done = 0, result = 0;
+  let done = 0,
+    result = 0;
   while (done < count) {
     if (done >= BATCH && mayContinue(x, v)) {
       x.m.w32(v + VCPU.gpr + 4, count - done);

@@ -9,9 +9,14 @@ import { DOMAIN, findDomain } from './state.ts';
 import type { Xen } from './xen.ts';
 
 /** Interface versions of Xen 4.17. */
-const SYSCTL_VERSION = 0x15, DOMCTL_VERSION = 0x15, PLATFORM_VERSION = 0x03000000;
-const SYSCTL_SIZE = 136, DOMCTL_SIZE = 144, PLATFORM_SIZE = 136;
-const SYSCTL_physinfo = 3, SYSCTL_sched_id = 4;
+const SYSCTL_VERSION = 0x15,
+  DOMCTL_VERSION = 0x15,
+  PLATFORM_VERSION = 0x03000000;
+const SYSCTL_SIZE = 136,
+  DOMCTL_SIZE = 144,
+  PLATFORM_SIZE = 136;
+const SYSCTL_physinfo = 3,
+  SYSCTL_sched_id = 4;
 
 const privileged = (x: Xen, v: number): boolean => x.m.r32(x.domainOf(v) + DOMAIN.privileged) !== 0;
 
@@ -35,7 +40,16 @@ export const doSysctl: HypercallHandler = (x, v, [arg]) => {
   const cmd = f.getUint32(0, true);
   if (cmd === SYSCTL_physinfo) {
     bytes.fill(0, 8);
-    for (const [at, value] of [[0, 1], [4, 1], [8, 1], [12, 0], [16, 1], [24, 100_000], [28, 2]] as const) f.setUint32(8 + at, value, true);
+    for (const [at, value] of [
+      [0, 1],
+      [4, 1],
+      [8, 1],
+      [12, 0],
+      [16, 1],
+      [24, 100_000],
+      [28, 2],
+    ] as const)
+      f.setUint32(8 + at, value, true);
     f.setUint32(8 + 40, x.m.nrFrames, true);
     return copyToGuest(x, v, arg, bytes) ? 0 : -ERRNO.EFAULT;
   }
@@ -52,9 +66,11 @@ export const doDomctl: HypercallHandler = (x, v, [arg]) => {
   const bytes = open(x, v, arg, DOMCTL_SIZE, DOMCTL_VERSION);
   if (typeof bytes === 'number') return bytes;
   const f = fields(bytes);
-  const cmd = f.getUint32(0, true), domid = f.getUint16(8, true);
+  const cmd = f.getUint32(0, true),
+    domid = f.getUint16(8, true);
   if (!x.check('control.privilege', privileged(x, v), 36)) return -ERRNO.EPERM;
-  if (!x.check('control.domain', domid === DOMID_SELF || findDomain(x.m, domid) !== 0, domid)) return -ERRNO.ESRCH;
+  if (!x.check('control.domain', domid === DOMID_SELF || findDomain(x.m, domid) !== 0, domid))
+    return -ERRNO.ESRCH;
   x.check('control.command', false, cmd, 36);
   return -ERRNO.ENOSYS;
 };

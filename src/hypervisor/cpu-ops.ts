@@ -6,9 +6,14 @@ import type { HypercallHandler } from './hypercall-types.ts';
 import { XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
 
-const CR0_TS = 8, CR4_DE = 8;
-const DR6_FORCED = 0xffff0ff0, DR6_WRITABLE = 0x0000e00f;
-const DR7_FORCED = 0x400, DR7_RESERVED = 0x0000_d800, DR7_GD = 0x2000, DR7_ENABLE = 0xff;
+const CR0_TS = 8,
+  CR4_DE = 8;
+const DR6_FORCED = 0xffff0ff0,
+  DR6_WRITABLE = 0x0000e00f;
+const DR7_FORCED = 0x400,
+  DR7_RESERVED = 0x0000_d800,
+  DR7_GD = 0x2000,
+  DR7_ENABLE = 0xff;
 const DR7_RW_IO = 2;
 
 /** Sets or clears the virtual and the real CR0.TS. */

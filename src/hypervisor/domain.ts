@@ -12,13 +12,27 @@ import { destroyGrants, initGrantTable } from './grant-table.ts';
 import { allocXenFrame, freeXenFrame, releaseDomainFrames } from './page-alloc.ts';
 import { dropBasePtr } from './pagetables.ts';
 import { wake } from './schedule.ts';
-import { DOMAIN, DOMAIN_KIND, DOMAIN_STATE, findDomain, PAGE, PAGE_XENHEAP, pageAt, RUNSTATE, XEN, XEN_AT, XVCPU, xv } from './state.ts';
+import {
+  DOMAIN,
+  DOMAIN_KIND,
+  DOMAIN_STATE,
+  findDomain,
+  PAGE,
+  PAGE_XENHEAP,
+  pageAt,
+  RUNSTATE,
+  XEN,
+  XEN_AT,
+  XVCPU,
+  xv,
+} from './state.ts';
 import { updateTimeInfo, updateWallclock } from './time.ts';
 import type { Xen } from './xen.ts';
 
 /** Xen frames a guest may cause to be used on its behalf: event ports, grant table, maptrack, window, shared_info. */
 export const DEFAULT_XEN_FRAMES = 512;
-const VCPU_INFO_SIZE = 64, LEGACY_VCPUS = 32;
+const VCPU_INFO_SIZE = 64,
+  LEGACY_VCPUS = 32;
 const SHARED_INFO_ARCH_P2M_LIST = 2320;
 
 export interface DomainParameters {
@@ -32,7 +46,8 @@ export interface DomainParameters {
 }
 
 /** How guests know a domain: the service domain is "0" when no domain 0 exists. */
-export const visibleDomid = (x: Xen, domid: number): number => (domid === DOMID_SERVICE && findDomain(x.m, 0) === 0 ? 0 : domid);
+export const visibleDomid = (x: Xen, domid: number): number =>
+  domid === DOMID_SERVICE && findDomain(x.m, 0) === 0 ? 0 : domid;
 /** Which domain a guest means: "0" is the service domain when no domain 0 exists. */
 export const resolveDomid = (x: Xen, domid: number): number =>
   domid === 0 && findDomain(x.m, 0) === 0 && findDomain(x.m, DOMID_SERVICE) !== 0 ? DOMID_SERVICE : domid;
@@ -41,7 +56,8 @@ export const resolveDomid = (x: Xen, domid: number): number =>
 export function nextDomid(x: Xen): number {
   const { m } = x;
   let domid = Math.max(1, m.r32(XEN_AT + XEN.nextDomid));
-  while (findDomain(m, domid) !== 0 || domid >= DOMID_SERVICE) domid = domid + 1 >= DOMID_SERVICE ? 1 : domid + 1;
+  while (findDomain(m, domid) !== 0 || domid >= DOMID_SERVICE)
+    domid = domid + 1 >= DOMID_SERVICE ? 1 : domid + 1;
   m.w32(XEN_AT + XEN.nextDomid, domid + 1 >= DOMID_FIRST_RESERVED - 1 ? 1 : domid + 1);
   return domid;
 }
@@ -92,14 +108,16 @@ export function createDomainRecord(x: Xen, p: DomainParameters): number {
   m.w32(d + DOMAIN.pageList, INVALID_MFN);
   m.w32(d + DOMAIN.xenFramesLimit, DEFAULT_XEN_FRAMES);
   for (let i = 0; i < p.name.length && i < 31; i++) m.w8(d + DOMAIN.name + i, p.name.charCodeAt(i) & 0x7f);
-  for (let i = 0; i < 16; i++) m.w8(d + DOMAIN.handle + i, i < 14 ? 0x52 ^ (i * 17) : p.domid >>> (8 * (15 - i)));
+  for (let i = 0; i < 16; i++)
+    m.w8(d + DOMAIN.handle + i, i < 14 ? 0x52 ^ (i * 17) : p.domid >>> (8 * (15 - i)));
   if (p.imageHash) m.u8.set(p.imageHash.subarray(0, 32), d + DOMAIN.imageHash);
   const shared = allocXenFrame(x, d);
   m.w32(d + DOMAIN.sharedInfoMfn, shared === INVALID_MFN ? 0 : shared);
   const vcpus = p.vcpus ?? 1;
   let ok = shared !== INVALID_MFN;
   if (ok) initSharedInfo(x, shared);
-  for (let id = 0; id < vcpus && ok; id++) ok = createVcpu(x, d, id, p.kind === 'pv' ? VCPU_MODE.pv : VCPU_MODE.service) !== 0;
+  for (let id = 0; id < vcpus && ok; id++)
+    ok = createVcpu(x, d, id, p.kind === 'pv' ? VCPU_MODE.pv : VCPU_MODE.service) !== 0;
   if (ok) initGrantTable(x, d);
   if (!ok) {
     destroyDomain(x, d);
@@ -107,7 +125,15 @@ export function createDomainRecord(x: Xen, p: DomainParameters): number {
   }
   updateWallclock(x, d);
   for (let id = 0; id < vcpus; id++) updateTimeInfo(x, m.r32(d + DOMAIN.vcpus + 4 * id));
-  x.trace.emit(RT.domain, PH.none, OUT.none, NOBODY, DOMAIN_OP.created, [p.domid, p.maxPages, vcpus, 0, 0, 0], m.copyOut(d + DOMAIN.name, 32));
+  x.trace.emit(
+    RT.domain,
+    PH.none,
+    OUT.none,
+    NOBODY,
+    DOMAIN_OP.created,
+    [p.domid, p.maxPages, vcpus, 0, 0, 0],
+    m.copyOut(d + DOMAIN.name, 32),
+  );
   return d;
 }
 

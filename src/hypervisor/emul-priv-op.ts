@@ -17,24 +17,59 @@ import type { Xen } from './xen.ts';
 
 /** Entries of the description Xen emulates, and what each needs: the guest's kernel, the virtual IOPL, a port, or nothing. */
 const EMULATED: Readonly<Record<string, 'kernel' | 'iopl' | 'port' | 'any'>> = {
-  clts: 'kernel', wbinvd: 'kernel', mov_from_cr: 'kernel', mov_to_cr: 'kernel', mov_from_dr: 'kernel', mov_to_dr: 'kernel',
-  rdmsr: 'kernel', wrmsr: 'kernel', xsetbv: 'kernel', rdtsc: 'any', rdtscp: 'any', cpuid: 'any',
-  cli: 'iopl', sti: 'iopl', in: 'port', out: 'port', ins: 'port', outs: 'port',
+  clts: 'kernel',
+  wbinvd: 'kernel',
+  mov_from_cr: 'kernel',
+  mov_to_cr: 'kernel',
+  mov_from_dr: 'kernel',
+  mov_to_dr: 'kernel',
+  rdmsr: 'kernel',
+  wrmsr: 'kernel',
+  xsetbv: 'kernel',
+  rdtsc: 'any',
+  rdtscp: 'any',
+  cpuid: 'any',
+  cli: 'iopl',
+  sti: 'iopl',
+  in: 'port',
+  out: 'port',
+  ins: 'port',
+  outs: 'port',
 };
 
 const CR0_TS = 8;
-const CR4_GUEST = 0x4 | 0x8 | 0x40000, CR4_VISIBLE = 0x20 | 0x40 | 0x200 | 0x400;
+const CR4_GUEST = 0x4 | 0x8 | 0x40000,
+  CR4_VISIBLE = 0x20 | 0x40 | 0x200 | 0x400;
 const VECTOR_PF = 14;
 
 /** emulated: EIP is past it. faulted: an exception has been delivered. none: the #GP is the guest's own. */
 export type Emulation = 'emulated' | 'faulted' | 'none';
 
 const pack = (bytes: ArrayLike<number>, at: number): number =>
-  ((bytes[at] ?? 0) | ((bytes[at + 1] ?? 0) << 8) | ((bytes[at + 2] ?? 0) << 16) | ((bytes[at + 3] ?? 0) << 24)) >>> 0;
+  ((bytes[at] ?? 0) |
+    ((bytes[at + 1] ?? 0) << 8) |
+    ((bytes[at + 2] ?? 0) << 16) |
+    ((bytes[at + 3] ?? 0) << 24)) >>>
+  0;
 
 /** The records of an instruction under examination; bytes are packed four to a word. */
-export function privopRecord(x: Xen, v: number, phase: number, outcome: number, bytes: ArrayLike<number>, length: number, result = 0, value = 0): void {
-  x.trace.emit(RT.privop, phase, outcome, x.subject(v), length, [pack(bytes, 0), pack(bytes, 4), pack(bytes, 8), result >>> 0, value >>> 0]);
+export function privopRecord(
+  x: Xen,
+  v: number,
+  phase: number,
+  outcome: number,
+  bytes: ArrayLike<number>,
+  length: number,
+  result = 0,
+  value = 0,
+): void {
+  x.trace.emit(RT.privop, phase, outcome, x.subject(v), length, [
+    pack(bytes, 0),
+    pack(bytes, 4),
+    pack(bytes, 8),
+    result >>> 0,
+    value >>> 0,
+  ]);
 }
 
 /** Visible CR0: the real one with the virtual TS. */
@@ -100,8 +135,10 @@ function admitted(x: Xen, v: number, insn: Insn): boolean {
   const need = Object.hasOwn(EMULATED, insn.form.semantics) ? EMULATED[insn.form.semantics] : undefined;
   const value = pack(insn.bytes, 0);
   if (!x.check('priv.known', need !== undefined, value)) return false;
-  if (need === 'kernel') return x.check('priv.kernel-only', inKernel(x, v), x.m.r32(segAt(v, SEG.cs) + SEGREG.sel) & 3);
-  if (need === 'iopl') return x.check('priv.iopl', ioplAllows(x, v), x.m.r32(xv(v) + XVCPU.iopl), inKernel(x, v) ? 1 : 3);
+  if (need === 'kernel')
+    return x.check('priv.kernel-only', inKernel(x, v), x.m.r32(segAt(v, SEG.cs) + SEGREG.sel) & 3);
+  if (need === 'iopl')
+    return x.check('priv.iopl', ioplAllows(x, v), x.m.r32(xv(v) + XVCPU.iopl), inKernel(x, v) ? 1 : 3);
   return true;
 }
 
@@ -154,7 +191,8 @@ export function emulatePrivileged(x: Xen, v: number): Emulation {
 
 /** Runs an admitted instruction through the description and answers for it. Also used behind the forced-emulation prefix. */
 export function carryOut(x: Xen, v: number, insn: Insn): Emulation {
-  const fault: IoFault = { cr2: undefined }, seen = { value: 0 };
+  const fault: IoFault = { cr2: undefined },
+    seen = { value: 0 };
   const result = x.engine.emulate(v, environment(x, v, fault, seen));
   const outcome = result.kind === 'done' ? OUT.emulated : OUT.refused;
   privopRecord(x, v, PH.answer, outcome, insn.bytes, insn.length, result.kind === 'done' ? 1 : 0, seen.value);

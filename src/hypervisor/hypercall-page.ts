@@ -5,7 +5,10 @@ import { getPageAndType, putPageAndType } from './page-info.ts';
 import { PGT_writable_page } from './state.ts';
 import type { Xen } from './xen.ts';
 
-const STUB_SIZE = 32, STUBS = 128, IRET = 23, INT3 = 0xcc;
+const STUB_SIZE = 32,
+  STUBS = 128,
+  IRET = 23,
+  INT3 = 0xcc;
 
 /** The page's bytes. Stub 23 (iret) is jumped to with a frame on the stack and never returns. */
 export function hypercallStubs(): Uint8Array {

@@ -8,7 +8,15 @@ import { ERRNO, errnoName } from './abi/errno.ts';
 import { alive } from './bounce.ts';
 import { doCallbackOp, doNmiOp, doSetCallbacks } from './callback.ts';
 import { doConsoleIo } from './console-io.ts';
-import { doAbsent, doDomctl, doHvmOp, doPlatformOp, doPrivilegedOnly, doSysctl, doUnsupported } from './control-ops.ts';
+import {
+  doAbsent,
+  doDomctl,
+  doHvmOp,
+  doPlatformOp,
+  doPrivilegedOnly,
+  doSysctl,
+  doUnsupported,
+} from './control-ops.ts';
 import { doFpuTaskswitch, doGetDebugreg, doSetDebugreg } from './cpu-ops.ts';
 import { doSetGdt, doUpdateDescriptor } from './descriptors.ts';
 import { doEventChannelOp, doEventChannelOpCompat } from './event-channels.ts';
@@ -37,8 +45,18 @@ export interface Hypercall {
   readonly subop: number;
 }
 
-const call = (name: string, handler: HypercallHandler, args: string, group: Hypercall['group'], subop = -1): Hypercall => ({
-  name, handler, args: args === '' ? [] : args.split(' '), group, subop,
+const call = (
+  name: string,
+  handler: HypercallHandler,
+  args: string,
+  group: Hypercall['group'],
+  subop = -1,
+): Hypercall => ({
+  name,
+  handler,
+  args: args === '' ? [] : args.split(' '),
+  group,
+  subop,
 });
 
 export const HYPERCALLS: Readonly<Record<number, Hypercall>> = {
@@ -63,7 +81,12 @@ export const HYPERCALLS: Readonly<Record<number, Hypercall>> = {
   19: call('physdev_op_compat', doPhysdevOpCompat, 'op*', 'control'),
   20: call('grant_table_op', doGrantTableOp, 'cmd uop* count', 'grants', 0),
   21: call('vm_assist', doVmAssist, 'cmd type', 'mm', 0),
-  22: call('update_va_mapping_otherdomain', doUpdateVaMappingOtherdomain, 'va val_lo val_hi flags domid', 'mm'),
+  22: call(
+    'update_va_mapping_otherdomain',
+    doUpdateVaMappingOtherdomain,
+    'va val_lo val_hi flags domid',
+    'mm',
+  ),
   23: call('iret', doIret, '', 'traps'),
   24: call('vcpu_op', doVcpuOp, 'cmd vcpuid arg*', 'sched', 0),
   25: call('set_segment_base', doAbsent, 'which base', 'traps', 0),
@@ -119,6 +142,10 @@ export function perform(x: Xen, v: number, number: number, args: HypercallArgs):
     result = -ERRNO.ENOSYS;
   }
   const refused = result < 0 && errnoName(result) !== undefined;
-  x.trace.emit(RT.hypercall, PH.answer, refused || !alive(x, v) ? OUT.refused : OUT.served, who, aux, [...args.slice(0, 5), result >>> 0, subop]);
+  x.trace.emit(RT.hypercall, PH.answer, refused || !alive(x, v) ? OUT.refused : OUT.served, who, aux, [
+    ...args.slice(0, 5),
+    result >>> 0,
+    subop,
+  ]);
   return result;
 }

@@ -9,14 +9,21 @@ import { SEG, segAt, selectorOf } from './selectors.ts';
 import type { Xen } from './xen.ts';
 
 /** Up to `length` bytes at EIP + offset: fewer when the segment or the mapping ends; `fault` is the linear address that is not mapped. */
-export function codeBytes(x: Xen, v: number, length: number, offset = 0): { readonly bytes: Uint8Array; readonly fault: number | undefined } {
+export function codeBytes(
+  x: Xen,
+  v: number,
+  length: number,
+  offset = 0,
+): { readonly bytes: Uint8Array; readonly fault: number | undefined } {
   const cs = segAt(v, SEG.cs);
-  const base = x.m.r32(cs + SEGREG.base), limit = x.m.r32(cs + SEGREG.limit);
+  const base = x.m.r32(cs + SEGREG.base),
+    limit = x.m.r32(cs + SEGREG.limit);
   const eip = (x.m.r32(v + VCPU.eip) + offset) >>> 0;
   const user = (selectorOf(x, v, SEG.cs) & 3) === 3;
   const t: Translation = { ok: false, maddr: 0, code: 0 };
   const out = new Uint8Array(length);
-  let page = -1, maddr = 0;
+  let page = -1,
+    maddr = 0;
   for (let i = 0; i < length; i++) {
     if (eip + i > limit) return { bytes: out.subarray(0, i), fault: undefined };
     const vaddr = (base + eip + i) >>> 0;

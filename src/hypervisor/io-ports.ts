@@ -7,7 +7,8 @@ import { DOMAIN, XVCPU, xv } from './state.ts';
 import { VMASST } from './vm-assist.ts';
 import type { Xen } from './xen.ts';
 
-const CMOS_INDEX = 0x70, PCI_ADDRESS = 0xcf8;
+const CMOS_INDEX = 0x70,
+  PCI_ADDRESS = 0xcf8;
 
 /** Receives the linear address of an I/O bitmap that is not mapped. */
 export interface IoFault {
@@ -33,7 +34,8 @@ export function portPermitted(x: Xen, v: number, port: number, size: number, fau
       return false;
     }
     const mask = ((1 << bytes) - 1) << (port & 7);
-    if (((word[0]! | (word[1]! << 8)) & mask) === 0) return x.check('io.permitted', true, port, bytes, x.m.r32(xv(v) + XVCPU.iopl));
+    if (((word[0]! | (word[1]! << 8)) & mask) === 0)
+      return x.check('io.permitted', true, port, bytes, x.m.r32(xv(v) + XVCPU.iopl));
   }
   return x.check('io.permitted', false, port, bytes, x.m.r32(xv(v) + XVCPU.iopl));
 }

@@ -26,14 +26,19 @@ export const doIret: HypercallHandler = (x, v) => {
     return 0;
   }
   const f = fields(inner);
-  const eax = f.getUint32(0, true), eip = f.getUint32(4, true), cs = f.getUint16(8, true), eflags = f.getUint32(12, true);
-  if ((m.r32(x.domainOf(v) + DOMAIN.vmAssist) & VMASST_ARCHITECTURAL_IOPL) !== 0) m.w32(xv(v) + XVCPU.iopl, (eflags >>> 12) & 3);
+  const eax = f.getUint32(0, true),
+    eip = f.getUint32(4, true),
+    cs = f.getUint16(8, true),
+    eflags = f.getUint32(12, true);
+  if ((m.r32(x.domainOf(v) + DOMAIN.vmAssist) & VMASST_ARCHITECTURAL_IOPL) !== 0)
+    m.w32(xv(v) + XVCPU.iopl, (eflags >>> 12) & 3);
   if ((eflags & EFLAGS_VM) !== 0) return vm86(x, v, at, eax, eflags);
   if ((cs & 3) === 0) {
     crash(x, v, 'iret.ring0', cs);
     return 0;
   }
-  let ss = m.r32(segAt(v, SEG.ss) + SEGREG.sel) & 0xffff, esp = (at + 16) >>> 0;
+  let ss = m.r32(segAt(v, SEG.ss) + SEGREG.sel) & 0xffff,
+    esp = (at + 16) >>> 0;
   if ((cs & 3) !== 1) {
     const outer = copyFromGuest(x, v, (at + 16) >>> 0, 8);
     if (!outer) {
@@ -73,19 +78,35 @@ function leave(x: Xen, v: number, cs: number, eip: number, eflags: number, ss: n
 function vm86(x: Xen, v: number, at: number, eax: number, eflags: number): number {
   const { m } = x;
   const slot = trapSlot(x, v, VECTOR_GP);
-  const words = copyFromGuest(x, v, (at + 4) >>> 0, VM86_WORDS * 4);
   const sp = (m.r32(xv(v) + XVCPU.kernelSp) - VM86_WORDS * 4 - 4) >>> 0;
-  const frame = new Uint8Array(VM86_WORDS * 4 + 4);
-  if (words) frame.set(words, 4);
-  if (!x.check('iret.vm86', false, sp, eflags) && (!words || isNull(slot.cs) || !copyToGuest(x, v, sp, frame))) {
+  const words = copyFromGuest(x, v, (at + 4) >>> 0, VM86_WORDS * 4);
+  x.check('iret.vm86', false, sp, eflags);
+  if (!words) {
     crash(x, v, 'iret.frame-readable', at);
     return 0;
   }
-  const masked = (eflags & EFLAGS_IF) === 0 || (slot.flags & 4) !== 0;
-  setUpcallMask(x, v, masked ? 1 : 0);
+  const frame = new Uint8Array(VM86_WORDS * 4 + 4); // error code 0, then EIP … GS
+  frame.set(words, 4);
+  if (isNull(slot.cs)) {
+    crash(x, v, 'bounce.no-handler', VECTOR_GP, 0, 0);
+    return 0;
+  }
+  if (!copyToGuest(x, v, sp, frame)) {
+    crash(x, v, 'bounce.stack-unwritable', sp, VM86_WORDS + 1);
+    return 0;
+  }
+  const masked = (eflags & EFLAGS_IF) === 0 || (slot.flags & 4) !== 0 ? 1 : 0;
+  setUpcallMask(x, v, masked);
   m.w32(xv(v) + XVCPU.nmiMasked, 0);
   m.w32(v + VCPU.gpr, eax);
-  x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), VECTOR_GP, [0, sp, VM86_WORDS + 1, slot.cs, slot.eip, masked ? 1 : 0]);
+  x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), VECTOR_GP, [
+    0,
+    sp,
+    VM86_WORDS + 1,
+    slot.cs,
+    slot.eip,
+    masked,
+  ]);
   const flags = ((eflags & FRAME_FLAGS & ~(EFLAGS_TF | EFLAGS_NT | EFLAGS_RF)) | EFLAGS_IF | 2) >>> 0;
   leave(x, v, slot.cs, slot.eip, flags, m.r32(xv(v) + XVCPU.kernelSs), sp);
   x.tick(1);

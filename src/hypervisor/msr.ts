@@ -4,22 +4,38 @@ import { VCPU } from '../cpu/vcpu.ts';
 import { fillHypercallPage } from './hypercall-page.ts';
 import type { Xen } from './xen.ts';
 
-const MSR = { TSC: 0x10, APIC_BASE: 0x1b, MISC_ENABLE: 0x1a0, PAT: 0x277, EFER: 0xc0000080, HYPERCALL: 0x40000000 } as const;
-const APIC_BASE_BSP = 0xfee00900, APIC_BASE_AP = 0xfee00800;
-const EFER_NX = 0x800, MISC_ENABLE_FAST_STRINGS = 1;
+const MSR = {
+  TSC: 0x10,
+  APIC_BASE: 0x1b,
+  MISC_ENABLE: 0x1a0,
+  PAT: 0x277,
+  EFER: 0xc0000080,
+  HYPERCALL: 0x40000000,
+} as const;
+const APIC_BASE_BSP = 0xfee00900,
+  APIC_BASE_AP = 0xfee00800;
+const EFER_NX = 0x800,
+  MISC_ENABLE_FAST_STRINGS = 1;
 /** The reset value of the memory-type table in low and high word. */
-const PAT_LO = 0x00070406, PAT_HI = 0x00050100;
+const PAT_LO = 0x00070406,
+  PAT_HI = 0x00050100;
 const TWO_32 = 4294967296;
 
 /** Value of an MSR (low + high * 2^32), undefined when reading it is #GP. */
 export function readMsr(x: Xen, v: number, index: number): number | undefined {
   switch (index >>> 0) {
-    case MSR.TSC: return x.T + x.m.r64(v + VCPU.tscOffset);
-    case MSR.APIC_BASE: return x.m.r32(v + VCPU.id) === 0 ? APIC_BASE_BSP : APIC_BASE_AP;
-    case MSR.MISC_ENABLE: return MISC_ENABLE_FAST_STRINGS;
-    case MSR.PAT: return PAT_LO + PAT_HI * TWO_32;
-    case MSR.EFER: return EFER_NX;
-    case MSR.HYPERCALL: return 0;
+    case MSR.TSC:
+      return x.T + x.m.r64(v + VCPU.tscOffset);
+    case MSR.APIC_BASE:
+      return x.m.r32(v + VCPU.id) === 0 ? APIC_BASE_BSP : APIC_BASE_AP;
+    case MSR.MISC_ENABLE:
+      return MISC_ENABLE_FAST_STRINGS;
+    case MSR.PAT:
+      return PAT_LO + PAT_HI * TWO_32;
+    case MSR.EFER:
+      return EFER_NX;
+    case MSR.HYPERCALL:
+      return 0;
     default:
       x.check('msr.readable', false, index);
       return undefined;

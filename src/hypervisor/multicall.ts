@@ -12,8 +12,11 @@ import { inKernel } from './selectors.ts';
 import { XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
 
-const ENTRY = 32, RESULT = 4, ARGS = 8;
-const MULTICALL = 13, IRET = 23;
+const ENTRY = 32,
+  RESULT = 4,
+  ARGS = 8;
+const MULTICALL = 13,
+  IRET = 23;
 /** Entries run before the call is continued, so that deadlines and events get their turn. */
 const BATCH = 256;
 

@@ -6,12 +6,43 @@ import type { HypercallHandler } from './hypercall-types.ts';
 import { DOMAIN, XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
 
-const PHYSDEVOP = { irqStatusQuery: 5, setIopl: 6, setIobitmap: 7, apicRead: 8, apicWrite: 9, allocIrqVector: 10, eoi: 12, mapPirq: 13,
-  unmapPirq: 14, managePciAdd: 15, managePciRemove: 16, pirqEoiGmfnV1: 17, setupGsi: 21, getFreePirq: 23, pciMmcfgReserved: 24,
-  pciDeviceAdd: 25, pciDeviceRemove: 26, pirqEoiGmfnV2: 28 } as const;
-const PRIVILEGED: readonly number[] = [PHYSDEVOP.apicRead, PHYSDEVOP.apicWrite, PHYSDEVOP.allocIrqVector, PHYSDEVOP.managePciAdd,
-  PHYSDEVOP.managePciRemove, PHYSDEVOP.setupGsi, PHYSDEVOP.pciMmcfgReserved, PHYSDEVOP.pciDeviceAdd, PHYSDEVOP.pciDeviceRemove];
-const INTERRUPT_LINE: readonly number[] = [PHYSDEVOP.irqStatusQuery, PHYSDEVOP.eoi, PHYSDEVOP.unmapPirq, PHYSDEVOP.mapPirq];
+const PHYSDEVOP = {
+  irqStatusQuery: 5,
+  setIopl: 6,
+  setIobitmap: 7,
+  apicRead: 8,
+  apicWrite: 9,
+  allocIrqVector: 10,
+  eoi: 12,
+  mapPirq: 13,
+  unmapPirq: 14,
+  managePciAdd: 15,
+  managePciRemove: 16,
+  pirqEoiGmfnV1: 17,
+  setupGsi: 21,
+  getFreePirq: 23,
+  pciMmcfgReserved: 24,
+  pciDeviceAdd: 25,
+  pciDeviceRemove: 26,
+  pirqEoiGmfnV2: 28,
+} as const;
+const PRIVILEGED: readonly number[] = [
+  PHYSDEVOP.apicRead,
+  PHYSDEVOP.apicWrite,
+  PHYSDEVOP.allocIrqVector,
+  PHYSDEVOP.managePciAdd,
+  PHYSDEVOP.managePciRemove,
+  PHYSDEVOP.setupGsi,
+  PHYSDEVOP.pciMmcfgReserved,
+  PHYSDEVOP.pciDeviceAdd,
+  PHYSDEVOP.pciDeviceRemove,
+];
+const INTERRUPT_LINE: readonly number[] = [
+  PHYSDEVOP.irqStatusQuery,
+  PHYSDEVOP.eoi,
+  PHYSDEVOP.unmapPirq,
+  PHYSDEVOP.mapPirq,
+];
 const MAX_PORTS = 65536;
 
 function read(x: Xen, v: number, arg: number, size: number): DataView | undefined {
@@ -33,7 +64,8 @@ function setIopl(x: Xen, v: number, arg: number): number {
 function setIobitmap(x: Xen, v: number, arg: number): number {
   const f = read(x, v, arg, 8);
   if (!f) return -ERRNO.EFAULT;
-  const bitmap = f.getUint32(0, true), ports = f.getUint32(4, true);
+  const bitmap = f.getUint32(0, true),
+    ports = f.getUint32(4, true);
   if (!x.check('physdev.bitmap-size', ports <= MAX_PORTS, ports)) return -ERRNO.EINVAL;
   x.m.w32(xv(v) + XVCPU.iobmp, bitmap);
   x.m.w32(xv(v) + XVCPU.iobmpPorts, ports);

@@ -10,8 +10,15 @@ import type { Xen } from './xen.ts';
 export const SEG = { es: 0, cs: 1, ss: 2, ds: 3, fs: 4, gs: 5 } as const;
 
 /** Selectors of the reserved GDT page (public/arch-x86/xen-x86_32.h). */
-export const XEN_CS = 0xe008, XEN_DS = 0xe010, FLAT_RING1_CS = 0xe019, FLAT_RING1_DS = 0xe021, FLAT_RING3_CS = 0xe02b,
-  FLAT_RING3_DS = 0xe033, TSS_SELECTOR = 0xe040, LDT_SELECTOR = 0xe050, CPU_SELECTOR = 0xe060;
+export const XEN_CS = 0xe008,
+  XEN_DS = 0xe010,
+  FLAT_RING1_CS = 0xe019,
+  FLAT_RING1_DS = 0xe021,
+  FLAT_RING3_CS = 0xe02b,
+  FLAT_RING3_DS = 0xe033,
+  TSS_SELECTOR = 0xe040,
+  LDT_SELECTOR = 0xe050,
+  CPU_SELECTOR = 0xe060;
 /** Last byte of the reserved GDT page: the limit of every GDT. */
 export const GDT_LIMIT = 0xefff;
 
@@ -24,10 +31,13 @@ export interface SegmentFault {
   readonly vector: number;
   readonly code: number;
 }
-const GP = 13, NP = 11, SS = 12;
+const GP = 13,
+  NP = 11,
+  SS = 12;
 
 export const segAt = (v: number, which: number): number => v + VCPU.seg + which * SEGREG.$size;
-export const selectorOf = (x: Xen, v: number, which: number): number => x.m.r32(segAt(v, which) + SEGREG.sel) & 0xffff;
+export const selectorOf = (x: Xen, v: number, which: number): number =>
+  x.m.r32(segAt(v, which) + SEGREG.sel) & 0xffff;
 export const cplOf = (x: Xen, v: number): number => selectorOf(x, v, SEG.cs) & 3;
 /** Guest kernel mode: CS.RPL is 1. */
 export const inKernel = (x: Xen, v: number): boolean => cplOf(x, v) === 1;
@@ -52,7 +62,8 @@ export function readDescriptor(x: Xen, v: number, sel: number): Descriptor | nul
 }
 
 export const attrOf = (d: Descriptor): number => ((d.hi >>> 8) & 0xff) | (((d.hi >>> 20) & 0xf) << 8);
-const baseOf = (d: Descriptor): number => (((d.lo >>> 16) & 0xffff) | ((d.hi & 0xff) << 16) | (d.hi & 0xff000000)) >>> 0;
+const baseOf = (d: Descriptor): number =>
+  (((d.lo >>> 16) & 0xffff) | ((d.hi & 0xff) << 16) | (d.hi & 0xff000000)) >>> 0;
 const limitOf = (d: Descriptor): number => {
   const raw = (d.lo & 0xffff) | (d.hi & 0xf0000);
   return d.hi & 0x800000 ? ((raw << 12) | 0xfff) >>> 0 : raw;
@@ -79,9 +90,11 @@ export function setNull(x: Xen, v: number, which: number, sel = 0): void {
 export function checkCode(x: Xen, v: number, sel: number): Descriptor | SegmentFault {
   if (isNull(sel)) return { vector: GP, code: 0 };
   const d = readDescriptor(x, v, sel);
-  const code = sel & 0xfffc, rpl = sel & 3;
+  const code = sel & 0xfffc,
+    rpl = sel & 3;
   if (!d) return { vector: GP, code };
-  const attr = attrOf(d), dpl = (attr & SEG_DPL) >> 5;
+  const attr = attrOf(d),
+    dpl = (attr & SEG_DPL) >> 5;
   if ((attr & SEG_S) === 0 || (attr & 8) === 0 || (attr & SEG_L) !== 0) return { vector: GP, code };
   if ((attr & 4) === 0 ? dpl !== rpl : dpl > rpl) return { vector: GP, code };
   if ((attr & SEG_P) === 0) return { vector: NP, code };
@@ -95,7 +108,8 @@ export function checkStack(x: Xen, v: number, sel: number, cpl: number): Descrip
   const code = sel & 0xfffc;
   if (!d) return { vector: GP, code };
   const attr = attrOf(d);
-  if ((sel & 3) !== cpl || (attr & SEG_S) === 0 || (attr & 0xa) !== 2 || (attr & SEG_DPL) >> 5 !== cpl) return { vector: GP, code };
+  if ((sel & 3) !== cpl || (attr & SEG_S) === 0 || (attr & 0xa) !== 2 || (attr & SEG_DPL) >> 5 !== cpl)
+    return { vector: GP, code };
   if ((attr & SEG_P) === 0) return { vector: SS, code };
   return d;
 }
@@ -109,7 +123,7 @@ export function checkData(x: Xen, v: number, sel: number, cpl: number): Descript
   const attr = attrOf(d);
   const isCode = (attr & 8) !== 0;
   if ((attr & SEG_S) === 0 || (isCode && (attr & 2) === 0)) return { vector: GP, code };
-  if (!(isCode && (attr & 4)) && Math.max(cpl, sel & 3) > (attr & SEG_DPL) >> 5) return { vector: GP, code };
+  if (!(isCode && attr & 4) && Math.max(cpl, sel & 3) > (attr & SEG_DPL) >> 5) return { vector: GP, code };
   if ((attr & SEG_P) === 0) return { vector: NP, code };
   return d;
 }
@@ -117,7 +131,13 @@ export function checkData(x: Xen, v: number, sel: number, cpl: number): Descript
 export const isFault = (r: Descriptor | SegmentFault): r is SegmentFault => 'vector' in r;
 
 /** Loads a data segment register as the CPU would; undefined on success. */
-export function loadData(x: Xen, v: number, which: number, sel: number, cpl: number): SegmentFault | undefined {
+export function loadData(
+  x: Xen,
+  v: number,
+  which: number,
+  sel: number,
+  cpl: number,
+): SegmentFault | undefined {
   const r = checkData(x, v, sel, cpl);
   if (r === null) setNull(x, v, which, sel);
   else if (isFault(r)) return r;

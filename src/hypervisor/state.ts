@@ -13,13 +13,22 @@ export const PAGE = layout('PAGE', {
   flags: 'u16', // PAGE_XENHEAP …
   link: 'u32', // next frame in the owner's or the free list, INVALID_MFN at the end
 });
-export const PGC_allocated = 0x80000000, PGC_count_mask = 0x03ffffff;
+export const PGC_allocated = 0x80000000,
+  PGC_count_mask = 0x03ffffff;
 /** Set on frames of Xen that a guest may map (shared_info, grant table): they carry no reservation of the guest. */
 export const PAGE_XENHEAP = 1;
 
-export const PGT_none = 0, PGT_l1_page_table = 1 << 28, PGT_l2_page_table = 2 << 28, PGT_l3_page_table = 3 << 28,
-  PGT_seg_desc_page = 5 << 28, PGT_writable_page = 7 << 28, PGT_type_mask = 0x70000000,
-  PGT_pinned = 1 << 27, PGT_validated = 1 << 26, PGT_pae_xen_l2 = 1 << 25, PGT_count_mask = 0x0000ffff;
+export const PGT_none = 0,
+  PGT_l1_page_table = 1 << 28,
+  PGT_l2_page_table = 2 << 28,
+  PGT_l3_page_table = 3 << 28,
+  PGT_seg_desc_page = 5 << 28,
+  PGT_writable_page = 7 << 28,
+  PGT_type_mask = 0x70000000,
+  PGT_pinned = 1 << 27,
+  PGT_validated = 1 << 26,
+  PGT_pae_xen_l2 = 1 << 25,
+  PGT_count_mask = 0x0000ffff;
 export const PGT_NAMES = ['none', 'l1', 'l2', 'l3', 'l4', 'seg_desc', 'shared', 'writable'] as const;
 
 const PAGES = stateArea('pages');
@@ -49,8 +58,12 @@ export const DOMAIN = layout('DOMAIN', {
   maptrackFrames: ['u32', 64],
   nrMaptrackFrames: 'u32',
   maptrackFree: 'u32', // first free handle + 1, 0 = none
-  consoleMfn: 'u32', consolePort: 'u32', consoleRemotePort: 'u32',
-  storeMfn: 'u32', storePort: 'u32', storeRemotePort: 'u32',
+  consoleMfn: 'u32',
+  consolePort: 'u32',
+  consoleRemotePort: 'u32',
+  storeMfn: 'u32',
+  storePort: 'u32',
+  storeRemotePort: 'u32',
   consoleLineLength: 'u32',
   consoleLine: ['u8', 128], // console_io line buffer
   name: ['u8', 32],
@@ -64,16 +77,34 @@ export const DOMAIN = layout('DOMAIN', {
   memoryMapPages: 'u32',
   watchdog: ['u64', 2],
   firstPortHint: 'u32',
-  ioportMin: 'u32', ioportMax: 'u32',
-  configLatch: 'u32', cmosIndex: 'u32', // 0xCF8 and 0x70
+  ioportMin: 'u32',
+  ioportMax: 'u32',
+  configLatch: 'u32',
+  cmosIndex: 'u32', // 0xCF8 and 0x70
   shutdownRecorded: 'u32', // 1: shutdownCode holds a code, and the first one stays
   consoleBroken: 'u32', // 1: xenconsoled gave this console ring up
   consoleInputMfn: 'u32', // Xen frame with console input that waits for room in the ring, 0 = none
   extra: ['u32', 64],
 });
 export const DOMAIN_KIND = { none: 0, pv: 1, service: 2, xen: 3 } as const;
-export const DOMAIN_STATE = { free: 0, paused: 1, running: 2, shuttingDown: 3, shutDown: 4, crashed: 5, dead: 6 } as const;
-export const DOMAIN_STATES = ['free', 'paused', 'running', 'shutting down', 'shut down', 'crashed', 'dead'] as const;
+export const DOMAIN_STATE = {
+  free: 0,
+  paused: 1,
+  running: 2,
+  shuttingDown: 3,
+  shutDown: 4,
+  crashed: 5,
+  dead: 6,
+} as const;
+export const DOMAIN_STATES = [
+  'free',
+  'paused',
+  'running',
+  'shutting down',
+  'shut down',
+  'crashed',
+  'dead',
+] as const;
 
 /** Xen's part of a vCPU slot; offsets are relative to the slot: use xv(v) + XVCPU.field. */
 export const XVCPU = layout('XVCPU', {
@@ -81,31 +112,52 @@ export const XVCPU = layout('XVCPU', {
   enteredAt: 'u64', // T of the last run-state change
   spent: ['u64', 4], // ticks in each run state
   traps: ['u8', 2048], // struct trap_info [256]: vector, flags, cs, address — as the guest gave them
-  kernelSs: 'u32', kernelSp: 'u32',
-  eventCs: 'u32', eventEip: 'u32',
-  failsafeCs: 'u32', failsafeEip: 'u32', failsafeMasks: 'u32',
-  sysenterCs: 'u32', sysenterEip: 'u32', sysenterMasks: 'u32',
-  syscall32Cs: 'u32', syscall32Eip: 'u32', syscall32Masks: 'u32',
-  nmiAddress: 'u32', nmiPending: 'u32', nmiMasked: 'u32',
+  kernelSs: 'u32',
+  kernelSp: 'u32',
+  eventCs: 'u32',
+  eventEip: 'u32',
+  failsafeCs: 'u32',
+  failsafeEip: 'u32',
+  failsafeMasks: 'u32',
+  sysenterCs: 'u32',
+  sysenterEip: 'u32',
+  sysenterMasks: 'u32',
+  syscall32Cs: 'u32',
+  syscall32Eip: 'u32',
+  syscall32Masks: 'u32',
+  nmiAddress: 'u32',
+  nmiPending: 'u32',
+  nmiMasked: 'u32',
   iopl: 'u32', // virtual IOPL 0…3
-  iobmp: 'u32', iobmpPorts: 'u32',
-  vCr0Ts: 'u32', vCr2: 'u32', vCr4: 'u32',
-  gdtFrames: ['u32', 16], gdtEnts: 'u32',
-  ldtBase: 'u32', ldtEnts: 'u32',
+  iobmp: 'u32',
+  iobmpPorts: 'u32',
+  vCr0Ts: 'u32',
+  vCr2: 'u32',
+  vCr4: 'u32',
+  gdtFrames: ['u32', 16],
+  gdtEnts: 'u32',
+  ldtBase: 'u32',
+  ldtEnts: 'u32',
   guestCr3Mfn: 'u32', // frame that holds the l3 reference of this vCPU
   vcpuInfoMaddr: 'u32', // machine address of struct vcpu_info
   vcpuInfoMfn: 'u32', // frame registered by register_vcpu_info, INVALID_MFN when in shared_info
   singleshot: 'u64', // T of the one-shot timer, 0 = off
   periodic: 'u64', // period in ticks, 0 = off
   periodicNext: 'u64',
-  polling: 'u32', pollDeadline: 'u64', pollPorts: ['u32', 32], // bitmap of polled ports
+  polling: 'u32',
+  pollDeadline: 'u64',
+  pollPorts: ['u32', 32], // bitmap of polled ports
   virqPorts: ['u32', 24],
-  runstateArea: 'u32', timeArea: 'u32',
+  runstateArea: 'u32',
+  timeArea: 'u32',
   timeVersion: 'u32',
   pendingCause: 'u32', // seq of the event record that made the next upcall due
   queued: 'u32', // in the run queue
-  xenStackMfn: 'u32', idtMfn: 'u32', tssMfn: 'u32',
-  initialised: 'u32', up: 'u32',
+  xenStackMfn: 'u32',
+  idtMfn: 'u32',
+  tssMfn: 'u32',
+  initialised: 'u32',
+  up: 'u32',
   lastTrapSeq: 'u32', // enter record of the trap being handled
   int80Direct: 'u32',
   inMulticall: 'u32', // 1 while the calls of a multicall run: none of them is continued
@@ -118,10 +170,13 @@ export const xv = (v: number): number => v + XVCPU_OFFSET;
 
 /** Hypervisor globals. */
 export const XEN = layout('XEN', {
-  freeList: 'u32', freeFrames: 'u32',
-  runQueueLength: 'u32', runQueue: ['u32', MAX_VCPUS],
+  freeList: 'u32',
+  freeFrames: 'u32',
+  runQueueLength: 'u32',
+  runQueue: ['u32', MAX_VCPUS],
   nextDomid: 'u32',
-  m2pMfn: 'u32', m2pFrames: 'u32', // consecutive frames of the M2P
+  m2pMfn: 'u32',
+  m2pFrames: 'u32', // consecutive frames of the M2P
   m2pL1Mfn: 'u32', // L1 that maps it in every pae_xen_l2
   flatGdtMfn: 'u32', // the reserved GDT page (page 14)
   zeroMfn: 'u32',
@@ -129,7 +184,8 @@ export const XEN = layout('XEN', {
   storeRoot: 'u32', // toolstack: arena root frame of xenstored
   consoleRoot: 'u32', // toolstack: xenconsoled
   serviceNextPort: 'u32', // toolstack: where the service domain looks for the next pending port, so that none starves
-  extra: ['u32', 64],
+  loadedVcpu: 'u32', // the vCPU whose segment registers were loaded last
+  extra: ['u32', 63],
 });
 export const XEN_AT = stateArea('xen');
 

@@ -16,7 +16,11 @@ import { inKernel, SEG, segAt } from './selectors.ts';
 import { XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
 
-const VECTOR_DB = 1, VECTOR_UD = 6, VECTOR_GP = 13, VECTOR_PF = 14, VECTOR_HYPERCALL = 0x82;
+const VECTOR_DB = 1,
+  VECTOR_UD = 6,
+  VECTOR_GP = 13,
+  VECTOR_PF = 14,
+  VECTOR_HYPERCALL = 0x82;
 const DR6_BS = 1 << 14;
 const EFLAGS_TF = 0x100;
 const LDT_WINDOW_SIZE = 0x10000;
@@ -33,7 +37,12 @@ interface Trap {
 export function onExit(x: Xen, v: number, exit: number): void {
   if (exit !== EXIT.trap) return;
   const { m, trace } = x;
-  const t: Trap = { vector: m.r32(v + VCPU.exitVector), code: m.r32(v + VCPU.exitCode), cr2: m.r32(v + VCPU.exitCr2), kind: m.r32(v + VCPU.exitKind) };
+  const t: Trap = {
+    vector: m.r32(v + VCPU.exitVector),
+    code: m.r32(v + VCPU.exitCode),
+    cr2: m.r32(v + VCPU.exitCr2),
+    kind: m.r32(v + VCPU.exitKind),
+  };
   m.u32[COUNT_VECTOR + (t.vector & 0xff)] = m.u32[COUNT_VECTOR + (t.vector & 0xff)]! + 1;
   const before = trace.cause;
   trace.cause = 0;
@@ -50,7 +59,12 @@ function trapRecord(x: Xen, v: number, t: Trap, phase: number, eip: number): num
   const { m } = x;
   const kind = t.vector === VECTOR_HYPERCALL && t.kind !== TRAP_KIND.exception ? TRAP_KIND.hypercall : t.kind;
   return x.trace.emit(RT.trap, phase, OUT.none, { ...x.subject(v), eip }, t.vector, [
-    t.code, t.cr2, kind, m.r32(v + ESP), m.r32(segAt(v, SEG.ss) + SEGREG.sel), m.r32(v + VCPU.eflags),
+    t.code,
+    t.cr2,
+    kind,
+    m.r32(v + ESP),
+    m.r32(segAt(v, SEG.ss) + SEGREG.sel),
+    m.r32(v + VCPU.eflags),
   ]);
 }
 

@@ -4,7 +4,18 @@
 import { SEG_NULL, SEGREG, VCPU, WINDOW_GDT, WINDOW_IDT, WINDOW_STACK, WINDOW_TSS } from '../cpu/vcpu.ts';
 import { INVALID_MFN } from '../memory/addresses.ts';
 import { allocXenFrame } from './page-alloc.ts';
-import { CPU_SELECTOR, FLAT_RING1_CS, FLAT_RING1_DS, FLAT_RING3_CS, FLAT_RING3_DS, GDT_LIMIT, LDT_SELECTOR, TSS_SELECTOR, XEN_CS, XEN_DS } from './selectors.ts';
+import {
+  CPU_SELECTOR,
+  FLAT_RING1_CS,
+  FLAT_RING1_DS,
+  FLAT_RING3_CS,
+  FLAT_RING3_DS,
+  GDT_LIMIT,
+  LDT_SELECTOR,
+  TSS_SELECTOR,
+  XEN_CS,
+  XEN_DS,
+} from './selectors.ts';
 import { XEN, XEN_AT, XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
 
@@ -16,17 +27,25 @@ const FLAT_DESCRIPTORS = [
   [FLAT_RING1_DS, 0x0000ffff, 0x00cfb300],
   [FLAT_RING3_CS, 0x0000ffff, 0x00cffb00],
   [FLAT_RING3_DS, 0x0000ffff, 0x00cff300],
-  [TSS_SELECTOR, ((WINDOW_TSS & 0xffff) << 16) | 0x67, (WINDOW_TSS & 0xff000000) | 0x8b00 | ((WINDOW_TSS >>> 16) & 0xff)],
+  [
+    TSS_SELECTOR,
+    ((WINDOW_TSS & 0xffff) << 16) | 0x67,
+    (WINDOW_TSS & 0xff000000) | 0x8b00 | ((WINDOW_TSS >>> 16) & 0xff),
+  ],
   [LDT_SELECTOR, 0x00000000, 0x00000000],
   [CPU_SELECTOR, 0x00000000, 0x00009100],
 ] as const;
 
 /** Slots of VCPU.window. */
-export const SLOT_GDT = 0, SLOT_LDT = 16, SLOT_IDT = 32, SLOT_TSS = 33, SLOT_STACK = 34;
+export const SLOT_GDT = 0,
+  SLOT_LDT = 16,
+  SLOT_IDT = 32,
+  SLOT_TSS = 33,
+  SLOT_STACK = 34;
 const GUEST_GDT_PAGES = 14;
 
 /** Vectors a guest may raise by software: the gate's DPL. Everything else is DPL 0, so that INT n from a guest is #GP(n*8+2). */
-const GATE_DPL: Readonly<Record<number, number>> = { 3: 3, 4: 3, 0x82: 1 };
+const GATE_DPL: Readonly<Record<number, number>> = { 3: 3, 4: 3, 130: 1 };
 
 /** Where a gate of Xen leads. A symbol only: nothing is ever fetched there, since entering ring 0 is an exit of the engine. */
 export const xenEntry = (vector: number): number => (WINDOW_STACK + 0x1000 + vector * 16) >>> 0;
@@ -41,13 +60,21 @@ export function initSystemWindow(x: Xen): void {
 }
 
 function writeGate(x: Xen, idt: number, vector: number, sel: number, offset: number, access: number): void {
-  const lo = ((sel << 16) | (offset & 0xffff)) >>> 0, hi = ((offset & 0xffff0000) | (access << 8)) >>> 0;
+  const lo = ((sel << 16) | (offset & 0xffff)) >>> 0,
+    hi = ((offset & 0xffff0000) | (access << 8)) >>> 0;
   x.frames.write64(idt * 4096 + vector * 8, lo, hi);
 }
 
 /** Gate to Xen: a 32-bit interrupt gate into ring 0. */
 export function setXenGate(x: Xen, v: number, vector: number): void {
-  writeGate(x, x.m.r32(xv(v) + XVCPU.idtMfn), vector, XEN_CS, xenEntry(vector), 0x8e | ((GATE_DPL[vector] ?? 0) << 5));
+  writeGate(
+    x,
+    x.m.r32(xv(v) + XVCPU.idtMfn),
+    vector,
+    XEN_CS,
+    xenEntry(vector),
+    0x8e | ((GATE_DPL[vector] ?? 0) << 5),
+  );
 }
 /** Gate straight into the guest's ring 1 for ring 3 (int 0x80): a trap gate, because IF must stay 1. */
 export function setGuestGate(x: Xen, v: number, vector: number, cs: number, eip: number): void {
@@ -79,7 +106,9 @@ export function setWindow(x: Xen, v: number, slot: number, mfn: number): void {
 /** Builds GDT, IDT, TSS and ring-0 stack of a new PV vCPU; false when Xen has no frames left. Frames are charged to domain d. */
 export function initVcpuWindow(x: Xen, v: number, d: number): boolean {
   const { m } = x;
-  const idt = allocXenFrame(x, d), tss = allocXenFrame(x, d), stack = allocXenFrame(x, d);
+  const idt = allocXenFrame(x, d),
+    tss = allocXenFrame(x, d),
+    stack = allocXenFrame(x, d);
   const p = xv(v);
   m.w32(p + XVCPU.idtMfn, idt === INVALID_MFN ? 0 : idt);
   m.w32(p + XVCPU.tssMfn, tss === INVALID_MFN ? 0 : tss);
@@ -104,7 +133,14 @@ export function initVcpuWindow(x: Xen, v: number, d: number): boolean {
   return true;
 }
 
-function writeSystemSegment(x: Xen, at: number, sel: number, base: number, limit: number, attr: number): void {
+function writeSystemSegment(
+  x: Xen,
+  at: number,
+  sel: number,
+  base: number,
+  limit: number,
+  attr: number,
+): void {
   x.m.w32(at + SEGREG.sel, sel);
   x.m.w32(at + SEGREG.base, base);
   x.m.w32(at + SEGREG.limit, limit);

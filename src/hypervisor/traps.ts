@@ -41,8 +41,12 @@ export const doSetTrapTable: HypercallHandler = (x, v, [list]) => {
     updateInt80(x, v);
     return 0;
   }
-  let at = list, result = 0, n = 0, first = 0, last = 0;
-  for (;; n++) {
+  let at = list,
+    result = 0,
+    n = 0,
+    first = 0,
+    last = 0;
+  for (; ; n++) {
     if (n === BATCH && mayContinue(x, v)) {
       x.m.w32(v + VCPU.gpr + 12, at);
       result = continueHypercall(x, v, 0);

@@ -7,15 +7,43 @@ import { DOMAIN } from './state.ts';
 import { VMASST } from './vm-assist.ts';
 import type { Xen } from './xen.ts';
 
-export const XEN_MAJOR = 4, XEN_MINOR = 17;
-export const EXTRAVERSION = '.0-ringside', CAPABILITIES = 'xen-3.0-x86_32p ', CHANGESET = 'unavailable';
-const COMPILER = 'Ringside', COMMANDLINE = '', DENIED = '<denied>';
+export const XEN_MAJOR = 4,
+  XEN_MINOR = 17;
+export const EXTRAVERSION = '.0-ringside',
+  CAPABILITIES = 'xen-3.0-x86_32p ',
+  CHANGESET = 'unavailable';
+const COMPILER = 'Ringside',
+  COMMANDLINE = '',
+  DENIED = '<denied>';
 
-const CMD = { version: 0, extraversion: 1, compileInfo: 2, capabilities: 3, changeset: 4, platformParameters: 5, getFeatures: 6, pagesize: 7,
-  guestHandle: 8, commandline: 9, buildId: 10, extraversion2: 11, capabilities2: 12, changeset2: 13, commandline2: 14 } as const;
+const CMD = {
+  version: 0,
+  extraversion: 1,
+  compileInfo: 2,
+  capabilities: 3,
+  changeset: 4,
+  platformParameters: 5,
+  getFeatures: 6,
+  pagesize: 7,
+  guestHandle: 8,
+  commandline: 9,
+  buildId: 10,
+  extraversion2: 11,
+  capabilities2: 12,
+  changeset2: 13,
+  commandline2: 14,
+} as const;
 
 /** XENFEAT_* bits of submap 0 for a PV guest of 4.17. */
-const XENFEAT = { paePgdirAbove4gb: 4, mmuPtUpdatePreserveAd: 5, highmemAssist: 6, gnttabMapAvailBits: 7, dom0: 11, memoryOpVnodeSupported: 13, directMapped: 17 } as const;
+const XENFEAT = {
+  paePgdirAbove4gb: 4,
+  mmuPtUpdatePreserveAd: 5,
+  highmemAssist: 6,
+  gnttabMapAvailBits: 7,
+  dom0: 11,
+  memoryOpVnodeSupported: 13,
+  directMapped: 17,
+} as const;
 
 const put = (x: Xen, v: number, arg: number, bytes: Uint8Array): number =>
   x.check('version.writable', copyToGuest(x, v, arg, bytes), arg, bytes.length) ? 0 : -ERRNO.EFAULT;
@@ -27,8 +55,12 @@ function ascii(text: string, size: number, at = 0, into = new Uint8Array(size)):
 
 function features(x: Xen, v: number): number {
   const d = x.domainOf(v);
-  let bits = (1 << XENFEAT.mmuPtUpdatePreserveAd) | (1 << XENFEAT.highmemAssist) | (1 << XENFEAT.gnttabMapAvailBits) |
-    (1 << XENFEAT.memoryOpVnodeSupported) | (1 << XENFEAT.directMapped);
+  let bits =
+    (1 << XENFEAT.mmuPtUpdatePreserveAd) |
+    (1 << XENFEAT.highmemAssist) |
+    (1 << XENFEAT.gnttabMapAvailBits) |
+    (1 << XENFEAT.memoryOpVnodeSupported) |
+    (1 << XENFEAT.directMapped);
   if ((x.m.r32(d + DOMAIN.vmAssist) >>> VMASST.paeExtendedCr3) & 1) bits |= 1 << XENFEAT.paePgdirAbove4gb;
   if (x.m.r32(d + DOMAIN.domid) === 0) bits |= 1 << XENFEAT.dom0;
   return bits;
@@ -68,28 +100,41 @@ export const doXenVersion: HypercallHandler = (x, v, [cmd, arg]) => {
   const d = x.domainOf(v);
   const privileged = x.m.r32(d + DOMAIN.privileged) !== 0;
   switch (cmd) {
-    case CMD.version: return (XEN_MAJOR << 16) | XEN_MINOR;
-    case CMD.extraversion: return put(x, v, arg, ascii(EXTRAVERSION, 16));
-    case CMD.compileInfo: return put(x, v, arg, compileInfo());
-    case CMD.capabilities: return put(x, v, arg, ascii(CAPABILITIES, 1024));
-    case CMD.changeset: return put(x, v, arg, ascii(CHANGESET, 64));
+    case CMD.version:
+      return (XEN_MAJOR << 16) | XEN_MINOR;
+    case CMD.extraversion:
+      return put(x, v, arg, ascii(EXTRAVERSION, 16));
+    case CMD.compileInfo:
+      return put(x, v, arg, compileInfo());
+    case CMD.capabilities:
+      return put(x, v, arg, ascii(CAPABILITIES, 1024));
+    case CMD.changeset:
+      return put(x, v, arg, ascii(CHANGESET, 64));
     case CMD.platformParameters: {
       const bytes = new Uint8Array(4);
       fields(bytes).setUint32(0, HYPERVISOR_VIRT_START, true);
       return put(x, v, arg, bytes);
     }
-    case CMD.getFeatures: return getFeatures(x, v, arg);
-    case CMD.pagesize: return x.check('version.no-argument', arg === 0, arg) ? 4096 : -ERRNO.EINVAL;
-    case CMD.guestHandle: return put(x, v, arg, x.m.copyOut(d + DOMAIN.handle, 16));
-    case CMD.commandline: return put(x, v, arg, ascii(privileged ? COMMANDLINE : DENIED, 1024));
+    case CMD.getFeatures:
+      return getFeatures(x, v, arg);
+    case CMD.pagesize:
+      return x.check('version.no-argument', arg === 0, arg) ? 4096 : -ERRNO.EINVAL;
+    case CMD.guestHandle:
+      return put(x, v, arg, x.m.copyOut(d + DOMAIN.handle, 16));
+    case CMD.commandline:
+      return put(x, v, arg, ascii(privileged ? COMMANDLINE : DENIED, 1024));
     case CMD.buildId:
       if (!x.check('version.privilege', privileged, cmd)) return -ERRNO.EPERM;
       x.check('version.build-id', false);
       return -ERRNO.ENODATA;
-    case CMD.extraversion2: return varbuf(x, v, arg, EXTRAVERSION);
-    case CMD.capabilities2: return varbuf(x, v, arg, CAPABILITIES);
-    case CMD.changeset2: return varbuf(x, v, arg, CHANGESET);
-    case CMD.commandline2: return x.check('version.privilege', privileged, cmd) ? varbuf(x, v, arg, COMMANDLINE) : -ERRNO.EPERM;
+    case CMD.extraversion2:
+      return varbuf(x, v, arg, EXTRAVERSION);
+    case CMD.capabilities2:
+      return varbuf(x, v, arg, CAPABILITIES);
+    case CMD.changeset2:
+      return varbuf(x, v, arg, CHANGESET);
+    case CMD.commandline2:
+      return x.check('version.privilege', privileged, cmd) ? varbuf(x, v, arg, COMMANDLINE) : -ERRNO.EPERM;
     default:
       x.check('version.command', false, cmd);
       return -ERRNO.ENOSYS;
