@@ -2,6 +2,7 @@
 
 import { VCPU } from '../cpu/vcpu.ts';
 import { buildDomain } from '../hypervisor/build.ts';
+import { unpauseDomain } from '../hypervisor/domain.ts';
 import { findDomain } from '../hypervisor/state.ts';
 import type { InputSource } from '../machine/run.ts';
 import { acquire, release } from '../memory/lock.ts';
@@ -25,7 +26,7 @@ export class MissingImage extends Error {
   }
 }
 
-/** Builds one domain and introduces it to XenStore. Returns its domid; throws ImageError or MissingImage. */
+/** Builds one domain, introduces it to XenStore and lets it run. Returns its domid; throws ImageError or MissingImage. */
 export function startDomain(machine: XenMachine, spec: DomainSpec, images: Images): number {
   const bytes = images(spec.image);
   if (!bytes) throw new MissingImage(spec);
@@ -41,6 +42,7 @@ export function startDomain(machine: XenMachine, spec: DomainSpec, images: Image
     ...(spec.privileged ? { privileged: true } : {}),
   });
   introduceDomain(machine.x, findDomain(machine.m, domid));
+  unpauseDomain(machine.x, findDomain(machine.m, domid));
   return domid;
 }
 
