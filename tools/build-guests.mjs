@@ -191,7 +191,12 @@ function buildAll(workspace, compiler) {
     );
     for (const file of guest.bundle ?? []) output.set(`${guest.name}/${basename(file)}`, readFileSync(file));
   }
-  const index = { compiler, labs: plan.labs.map(indexEntry), tests: plan.tests.map(indexEntry) };
+  const index = {
+    compiler,
+    labs: plan.labs.map(indexEntry),
+    machines: plan.machines,
+    tests: plan.tests.map(indexEntry),
+  };
   output.set('index.json', Buffer.from(`${JSON.stringify(index, null, 1)}\n`));
   return output;
 }

@@ -56,6 +56,30 @@ const labs = [
   },
 ];
 
+/**
+ * Machines that need more than one domain: guests in boot order, domain 1 first. schedSlice is in
+ * ticks; absent means the default.
+ */
+const machines = [
+  {
+    name: 'two-kernels',
+    title: { en: 'Two kernels, one page', ko: '커널 둘, 페이지 하나' },
+    domains: [
+      { guest: 'ping', cmdline: 'count=20' },
+      { guest: 'pong', cmdline: 'peer=1' },
+    ],
+  },
+  {
+    name: 'silence',
+    title: { en: 'The silence', ko: '침묵' },
+    schedSlice: 6000,
+    domains: [
+      { guest: 'ping', cmdline: 'count=200 no-recheck' },
+      { guest: 'pong', cmdline: 'peer=1 no-recheck' },
+    ],
+  },
+];
+
 /** The first paragraph of a test's header comment says what it is about. */
 function summary(text) {
   const comment = /^\/\*([\s\S]*?)\*\//.exec(text)?.[1] ?? '';
@@ -99,4 +123,4 @@ function library() {
     .sort();
 }
 
-export const manifest = () => ({ here, libraryStart, library: library(), labs, tests: tests() });
+export const manifest = () => ({ here, libraryStart, library: library(), labs, machines, tests: tests() });

@@ -75,15 +75,18 @@ static void send_bytes(const void *from, size_t size) {
 
 static void receive_bytes(void *to, size_t size) {
   char *bytes = to;
+  int made_room = 0;
   for (; size > 0; size--) {
     uint32_t prod = ring->rsp_prod;
     if (prod == ring->rsp_cons) {
-      event_send(start_info->store_evtchn); /* the answer may be longer than the ring: we have made room */
+      if (made_room) event_send(start_info->store_evtchn); /* an answer may be longer than the ring */
+      made_room = 0;
       wait_for_change(&ring->rsp_prod, prod);
     }
     *bytes++ = ring->rsp[ring->rsp_cons & RING_MASK];
     memory_barrier();
     ring->rsp_cons++;
+    made_room = 1;
   }
 }
 
