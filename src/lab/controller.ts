@@ -48,8 +48,8 @@ export interface Host {
   readonly imageMap: (sha256: string) => ImageMap | undefined;
   readonly shared: boolean;
   publish(state: LabState): void;
-  /** Called with a new machine before it runs: further hosts attach here. */
-  attach?(timeline: Timeline): void;
+  /** Called with a new machine before it runs: further hosts attach here. `guests` is the number of guest domains. */
+  attach?(timeline: Timeline, guests: number): Promise<void>;
 }
 
 interface BranchData extends Branch {
@@ -87,7 +87,7 @@ export class Controller {
     const machine = createMachine(m, { sliceTicks: config.sliceTicks, epochSec: config.epochSec });
     startAll(machine, config, this.host.images);
     const timeline = new Timeline(machine, this.host.images, { hostSlice: 20_000 });
-    this.host.attach?.(timeline);
+    await this.host.attach?.(timeline, config.domains.length);
     this.timeline = timeline;
     this.config = config;
     this.adopt(timeline);

@@ -1,7 +1,12 @@
 // The machine worker: host 0, run control and history. Speaks the union of messages.ts and nothing else.
 
 import { Controller } from './controller.ts';
-import { IMMEDIATE, type FromWorker, type ToWorker } from './messages.ts';
+import { CTL } from '../memory/frames.ts';
+import { CONTROL } from '../memory/map.ts';
+import type { Memory } from '../memory/memory.ts';
+import { coordinate } from './host-loop.ts';
+import { type FromWorker, type HostStart, IMMEDIATE, type ToWorker } from './messages.ts';
+import type { Timeline } from './timeline.ts';
 import type { ImageMap } from './types.ts';
 
 const scope = self as unknown as { postMessage(message: FromWorker): void; onmessage: ((event: MessageEvent<ToWorker>) => void) | null };
@@ -20,12 +25,40 @@ const breathe = (): Promise<void> =>
     channel.port2.postMessage(0);
   });
 
+const shared = (self as unknown as { crossOriginIsolated?: boolean }).crossOriginIsolated === true;
+
+// A worker for each guest domain. The hosts of the machine before are told to quit when a new one is attached.
+let hosts: Worker[] = [];
+let oldMemory: Memory | undefined;
+async function attach(timeline: Timeline, guests: number): Promise<void> {
+  if (!shared) return;
+  const { m } = timeline.machine;
+  if (oldMemory) {
+    oldMemory.w32(CONTROL + CTL.quit, 1);
+    Atomics.notify(oldMemory.i32, (CONTROL + CTL.baton) >>> 2);
+    for (const worker of hosts) worker.terminate();
+  }
+  oldMemory = m;
+  hosts = [];
+  for (let host = 1; host <= guests; host++) {
+    const worker = new Worker(new URL('./host.worker.ts', import.meta.url), { type: 'module' });
+    await new Promise<void>((resolve, reject) => {
+      worker.onmessage = () => resolve();
+      worker.onerror = (event) => reject(new Error(`host ${host} failed to start: ${event.message}`));
+      worker.postMessage({ buffer: m.buffer as SharedArrayBuffer, host } satisfies HostStart);
+    });
+    hosts.push(worker);
+  }
+  coordinate(timeline, guests + 1);
+}
+
 const controller = new Controller({
+  attach,
   now: () => performance.now(),
   breathe,
   images: (sha256) => images.get(sha256),
   imageMap: (sha256) => maps.get(sha256),
-  shared: (self as unknown as { crossOriginIsolated?: boolean }).crossOriginIsolated === true,
+  shared,
   publish: (state) => send({ type: 'state', state }),
 });
 
