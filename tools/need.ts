@@ -2,12 +2,14 @@
 // promised (RINGSIDE_NO_SKIP).
 
 import { spawnSync } from 'node:child_process';
-import { existsSync } from 'node:fs';
+import { existsSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { describe } from 'vitest';
 
 const found = new Map<string, boolean>();
 
-/** Whether `program` (a name searched in PATH, or an absolute file) can be used; 'gcc-m32' asks for a working 32-bit compiler. */
+/** Whether `program` (a name searched in PATH, or an absolute file) can be used; 'gcc-m32' asks for a compiler whose 32-bit programs run. */
 export function has(program: string): boolean {
   let known = found.get(program);
   if (known === undefined) {
@@ -19,11 +21,20 @@ export function has(program: string): boolean {
 
 function look(program: string): boolean {
   if (program.startsWith('/')) return existsSync(program);
-  if (program === 'gcc-m32') {
-    const source = '#include <stdio.h>\nint main(void){return 0;}\n';
-    return spawnSync('gcc', ['-m32', '-x', 'c', '-', '-o', '/dev/null'], { input: source }).status === 0;
-  }
+  if (program === 'gcc-m32') return compilesAndRuns32();
   return spawnSync('sh', ['-c', 'command -v "$0"', program]).status === 0;
+}
+
+function compilesAndRuns32(): boolean {
+  const folder = mkdtempSync(join(tmpdir(), 'ringside-need-'));
+  try {
+    const program = join(folder, 'a');
+    const source = '#include <stdio.h>\nint main(void) { return 42; }\n';
+    const compiled = spawnSync('gcc', ['-m32', '-static', '-x', 'c', '-', '-o', program], { input: source });
+    return compiled.status === 0 && spawnSync(program).status === 42;
+  } finally {
+    rmSync(folder, { recursive: true, force: true });
+  }
 }
 
 /**

@@ -11,6 +11,8 @@ import type { Engine, Platform } from '../cpu/engine.ts';
 import { EFLAGS_RF, EXIT, SEG_NULL, SEGREG, VCPU, VCPU_MODE } from '../cpu/vcpu.ts';
 import { decode } from '../isa/decode.ts';
 import { disassemble } from '../isa/disassemble.ts';
+import { HLT_BYTE } from '../isa/encodings.ts';
+import { softwareInterrupt } from '../isa/table.ts';
 import type { Insn } from '../isa/types.ts';
 import { FRAME_CLEAN, Frames } from '../memory/frames.ts';
 import { HEADER, PAGE_SHIFT, PAGE_SIZE, vcpuAt } from '../memory/map.ts';
@@ -102,7 +104,6 @@ const CODE32 = 0xc9b,
   CODE16 = 0x09b,
   DATA16 = 0x093,
   BUSY_TSS = 0x08b;
-const HLT = 0xf4;
 const REAL_HANDLERS = 0xff000; // F000:F000
 /** Gates ring 3 may use by INT n, as on common systems. */
 const OPEN_GATES = [3, 4, 0x80];
@@ -300,7 +301,7 @@ export class VectorMachine {
   private buildGate(n: number): void {
     const handler = this.system + HANDLERS_AT + n;
     const dpl = OPEN_GATES.includes(n) ? 3 : 0;
-    this.frames.write8(SYSTEM + HANDLERS_AT + n, HLT);
+    this.frames.write8(SYSTEM + HANDLERS_AT + n, HLT_BYTE);
     this.write64(
       SYSTEM + IDT_AT + n * 8,
       (KERNEL_CS << 16) | (handler & 0xffff),
@@ -315,7 +316,7 @@ export class VectorMachine {
     });
     for (let n = 0; n < 256; n++) {
       this.frames.write32(n * 4, (0xf000 << 16) | ((REAL_HANDLERS & 0xffff) + n));
-      this.frames.write8(REAL_HANDLERS + n, HLT);
+      this.frames.write8(REAL_HANDLERS + n, HLT_BYTE);
     }
     m.w32(v + VCPU.idtrLimit, 0x3ff);
     m.w32(v + VCPU.cr0, CR0_ET);
@@ -445,12 +446,10 @@ export class VectorMachine {
 
   /** Vector named by an INT n that its gate allows: it pushes no error code whatever n is. */
   private softwareVector(vector: Vector): number | undefined {
-    const { form, operands } = firstInsn(vector);
-    const [operand] = operands;
-    if (form.semantics !== 'int' || operand?.kind !== 'imm') return undefined;
-    const open =
-      vector.mode === 'prot32-ring0' || vector.mode === 'real' || OPEN_GATES.includes(operand.value);
-    return open ? operand.value : undefined;
+    const n = softwareInterrupt(firstInsn(vector));
+    if (n === undefined) return undefined;
+    const open = vector.mode === 'prot32-ring0' || vector.mode === 'real' || OPEN_GATES.includes(n);
+    return open ? n : undefined;
   }
 
   private compare(vector: Vector, start: number): Difference[] {

@@ -4,6 +4,9 @@
 import { opcodePattern } from './table.ts';
 import type { Form } from './types.ts';
 
+/** The one-byte HLT: what a test machine puts where control must not go on. */
+export const HLT_BYTE = 0xf4;
+
 /** Which of a form's encodings is wanted. Whatever the form has no room for is ignored. */
 export interface EncodingChoice {
   readonly opSize: 16 | 32;

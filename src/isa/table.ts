@@ -143,3 +143,9 @@ export function undefinedFlags(insn: Insn, count?: number): number {
   if (kind === 'double' && n > bits) return OF | SF | ZF | AF | PF | CF;
   return overflow | AF | (kind === 'logical' && n >= bits ? CF : 0);
 }
+
+/** The interrupt vector an INT n names; undefined for any other instruction (INT3 and INTO have forms of their own). */
+export function softwareInterrupt(insn: Insn): number | undefined {
+  const [operand] = insn.operands;
+  return insn.form.semantics === 'int' && operand?.kind === 'imm' ? operand.value : undefined;
+}
