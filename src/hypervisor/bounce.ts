@@ -36,6 +36,7 @@ import {
   setSegment,
 } from './selectors.ts';
 import { DOMAIN, DOMAIN_STATE, XEN, XEN_AT, XVCPU, xv } from './state.ts';
+import { onExit } from './supervisor.ts';
 import type { Xen } from './xen.ts';
 
 export const ESP = VCPU.gpr + 16;
@@ -294,9 +295,14 @@ function deliverUpcall(x: Xen, v: number): void {
   x.trace.cause = before;
 }
 
-/** True when an event waits only because the last instruction was MOV SS or POP SS: the next tick may deliver it. */
-export const heldByShadow = (x: Xen, v: number): boolean =>
-  x.m.r32(v + VCPU.shadow) !== 0 && eventDeliverable(x, v);
+/**
+ * An event may not come between MOV SS and the instruction after it: that one runs first. It is a tick of the guest like any other.
+ */
+function leaveShadow(x: Xen, v: number): void {
+  while (x.m.r32(v + VCPU.shadow) !== 0 && alive(x, v) && eventDeliverable(x, v)) {
+    onExit(x, v, x.engine.run(v, 1));
+  }
+}
 
 /**
  * What must reach the guest before it runs on: NMI, then an event upcall. Called when v is about to run after anything that may
@@ -307,11 +313,9 @@ export function deliverPending(x: Xen, v: number): void {
   x.m.w32(XEN_AT + XEN.loadedVcpu, v);
   if (x.m.r32(v + VCPU.mode) !== VCPU_MODE.pv || !alive(x, v)) return;
   if (switched) reloadSegments(x, v);
-  if (!alive(x, v)) return;
-  if (x.m.r32(v + VCPU.shadow) === 0) {
-    deliverNmi(x, v);
-    if (alive(x, v) && eventDeliverable(x, v)) deliverUpcall(x, v);
-  }
+  leaveShadow(x, v);
+  deliverNmi(x, v);
+  if (alive(x, v) && eventDeliverable(x, v)) deliverUpcall(x, v);
   if (alive(x, v)) updateBeliefs(x, v);
 }
 

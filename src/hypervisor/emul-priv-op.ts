@@ -16,7 +16,7 @@ import { XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
 
 /** Entries of the description Xen emulates, and what each needs: the guest's kernel, the virtual IOPL, a port, or nothing. */
-const EMULATED: Readonly<Record<string, 'kernel' | 'iopl' | 'port' | 'any'>> = {
+const EMULATED: Readonly<Record<string, 'kernel' | 'iopl' | 'port' | 'tsc' | 'any'>> = {
   clts: 'kernel',
   wbinvd: 'kernel',
   mov_from_cr: 'kernel',
@@ -26,8 +26,8 @@ const EMULATED: Readonly<Record<string, 'kernel' | 'iopl' | 'port' | 'any'>> = {
   rdmsr: 'kernel',
   wrmsr: 'kernel',
   xsetbv: 'kernel',
-  rdtsc: 'any',
-  rdtscp: 'any',
+  rdtsc: 'tsc',
+  rdtscp: 'tsc',
   cpuid: 'any',
   cli: 'iopl',
   sti: 'iopl',
@@ -37,7 +37,8 @@ const EMULATED: Readonly<Record<string, 'kernel' | 'iopl' | 'port' | 'any'>> = {
   outs: 'port',
 };
 
-const CR0_TS = 8;
+const CR0_TS = 8,
+  CR4_TSD = 4;
 const CR4_GUEST = 0x4 | 0x8 | 0x40000,
   CR4_VISIBLE = 0x20 | 0x40 | 0x200 | 0x400;
 const VECTOR_PF = 14;
@@ -137,6 +138,8 @@ function admitted(x: Xen, v: number, insn: Insn): boolean {
   if (!x.check('priv.known', need !== undefined, value)) return false;
   if (need === 'kernel')
     return x.check('priv.kernel-only', inKernel(x, v), x.m.r32(segAt(v, SEG.cs) + SEGREG.sel) & 3);
+  if (need === 'tsc')
+    return x.check('priv.tsd', inKernel(x, v) || (x.m.r32(xv(v) + XVCPU.vCr4) & CR4_TSD) === 0);
   if (need === 'iopl')
     return x.check('priv.iopl', ioplAllows(x, v), x.m.r32(xv(v) + XVCPU.iopl), inKernel(x, v) ? 1 : 3);
   return true;

@@ -44,6 +44,8 @@ export interface Bench {
   env: SystemEnv | undefined;
   /** What the stub engine does when asked to emulate. */
   emulate: (v: number, env: SystemEnv) => 'done' | 'unhandled';
+  /** What the stub engine does when asked to run. */
+  run: (v: number) => number;
   /** Records since the last call. */
   records(): TraceRecord[];
 }
@@ -58,11 +60,12 @@ export function bench(): Bench {
     frames,
     env: undefined,
     emulate: () => 'unhandled',
+    run: () => 0,
     records: () => [],
   };
   const engine: Engine = {
     name: 'reference',
-    run: () => 0,
+    run: (v) => b.run(v),
     emulate: (v, env) => {
       b.env = env;
       return { kind: b.emulate(v, env), mnemonic: '', bytes: new Uint8Array(0) };

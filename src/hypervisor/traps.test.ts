@@ -198,17 +198,21 @@ describe('event upcalls', () => {
     expect(g.read(g.reg(ESP), 3)).toEqual([HANDLER, FLAT_RING1_CS, 0x202]);
     expect(upcallMask(g.x, g.v)).toBe(1);
   });
-  it('wait for the instruction after MOV SS', () => {
+  it('wait for the instruction after MOV SS, which runs first', () => {
     const g = guest();
     g.call(4, FLAT_RING1_CS, HANDLER, 0, 0);
     pending(g);
     setUpcallMask(g.x, g.v, 0);
     g.reg(VCPU.shadow, 1);
-    deliverPending(g.x, g.v);
-    expect(g.reg(VCPU.eip)).not.toBe(HANDLER);
-    g.reg(VCPU.shadow, 0);
+    g.run = (v) => {
+      g.x.m.w32(v + VCPU.eip, g.reg(VCPU.eip) + 5);
+      g.x.m.w32(v + VCPU.shadow, 0);
+      return EXIT.budget;
+    };
+    const eip = g.reg(VCPU.eip);
     deliverPending(g.x, g.v);
     expect(g.reg(VCPU.eip)).toBe(HANDLER);
+    expect(g.read(g.reg(ESP), 1)).toEqual([eip + 5]);
   });
   it('without a callback crash the domain', () => {
     const g = guest();

@@ -289,6 +289,11 @@ export const RULES_TRAPS = [
     '답은 {1:dec}바이트인데 버퍼에는 {0:dec}바이트가 들어갑니다.',
   ],
   ['version.command', 'xen_version has no command {0:dec}.', 'xen_version에 {0:dec}번 명령은 없습니다.'],
+  [
+    'priv.tsd',
+    'User code may read the time-stamp counter only while CR4.TSD is clear.',
+    '사용자 코드는 CR4.TSD가 0일 때만 타임스탬프 카운터를 읽을 수 있습니다.',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_TRAPS = [
