@@ -1,6 +1,7 @@
 // The page and its workers. Cross-origin isolation is what gives us one shared memory (SharedArrayBuffer).
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
+import { ruleLines } from './tools/rule-lines.ts';
 
 const isolation = {
   'Cross-Origin-Opener-Policy': 'same-origin',
@@ -9,8 +10,8 @@ const isolation = {
 
 export default defineConfig({
   base: './',
-  plugins: [react()],
-  worker: { format: 'es' },
+  plugins: [react(), ruleLines()],
+  worker: { format: 'es', plugins: () => [ruleLines()] },
   server: { headers: isolation },
   preview: { headers: isolation },
   build: { target: 'es2022', sourcemap: false },

@@ -27,6 +27,15 @@ describe('josa', () => {
   it('leaves other text alone', () => expect(josa('값(value)입니다. 0(영)')).toBe('값(value)입니다. 0(영)'));
   it('knows every digit', () =>
     expect([...'0123456789'].map((d) => ending(d))).toEqual([
-      'closed', 'rieul', 'open', 'closed', 'open', 'open', 'closed', 'rieul', 'rieul', 'open',
+      'closed',
+      'rieul',
+      'open',
+      'closed',
+      'open',
+      'open',
+      'closed',
+      'rieul',
+      'rieul',
+      'open',
     ]));
 });

@@ -17,7 +17,18 @@ const ANY = /은\(는\)|이\(가\)|을\(를\)|과\(와\)|와\(과\)|\(으\)로|\
 export type Ending = 'open' | 'rieul' | 'closed';
 
 /** 영 일 이 삼 사 오 육 칠 팔 구 */
-const DIGITS: readonly Ending[] = ['closed', 'rieul', 'open', 'closed', 'open', 'open', 'closed', 'rieul', 'rieul', 'open'];
+const DIGITS: readonly Ending[] = [
+  'closed',
+  'rieul',
+  'open',
+  'closed',
+  'open',
+  'open',
+  'closed',
+  'rieul',
+  'rieul',
+  'open',
+];
 
 function latin(word: string): Ending {
   const last = word[word.length - 1]!.toLowerCase();

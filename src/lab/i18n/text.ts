@@ -25,4 +25,5 @@ export function fill(template: string, values: Values, lang: Lang): string {
   return lang === 'ko' ? josa(s) : s;
 }
 
-export const translate = <K extends string>(text: Text<K>, lang: Lang, key: K, values: Values = {}): string => fill(text[lang][key], values, lang);
+export const translate = <K extends string>(text: Text<K>, lang: Lang, key: K, values: Values = {}): string =>
+  fill(text[lang][key], values, lang);

@@ -12,7 +12,8 @@ export const signed = (n: number): number => n | 0;
 /** Printable text of bytes; anything else as a middle dot. */
 export function printable(bytes: Uint8Array, limit = 48): string {
   let s = '';
-  for (const b of bytes.subarray(0, limit)) s += b === 10 ? '⏎' : b >= 32 && b < 127 ? String.fromCharCode(b) : '·';
+  for (const b of bytes.subarray(0, limit))
+    s += b === 10 ? '⏎' : b >= 32 && b < 127 ? String.fromCharCode(b) : '·';
   return bytes.length > limit ? `${s}…` : s;
 }
 /** Little-endian bytes of the first words of a payload. */
@@ -21,4 +22,5 @@ export function bytesOf(words: readonly number[], length: number): Uint8Array {
   for (let i = 0; i < out.length; i++) out[i] = (words[i >> 2]! >>> ((i & 3) * 8)) & 0xff;
   return out;
 }
-export const hexBytes = (bytes: Uint8Array): string => Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join(' ');
+export const hexBytes = (bytes: Uint8Array): string =>
+  Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join(' ');

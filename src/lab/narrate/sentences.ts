@@ -6,7 +6,13 @@ import { actSentence, ruleSentence } from '../../hypervisor/rules.ts';
 import type { Sentence } from '../../hypervisor/rules/types.ts';
 import { PGT_NAMES } from '../../hypervisor/state.ts';
 import type { DomainSummary } from '../types.ts';
-import { DOMAIN_OPS, INPUT_KINDS, SWITCH_REASONS, TRAP_KINDS, type TraceRecord } from '../../trace/records.ts';
+import {
+  DOMAIN_OPS,
+  INPUT_KINDS,
+  SWITCH_REASONS,
+  TRAP_KINDS,
+  type TraceRecord,
+} from '../../trace/records.ts';
 import { type Lang, translate } from '../i18n/text.ts';
 import { josa } from '../i18n/josa.ts';
 import { instructionText } from './disassembly.ts';
@@ -26,19 +32,37 @@ const nameOf = (domid: number, c: SpeechContext): string => whoIs(domid, c.domai
 /** A value of a check or act record, shown as its kind says. */
 export function showValue(v: number, kind: string, c: SpeechContext): string {
   switch (kind) {
-    case 'mfn': case 'pfn': case 'hex': case 'pte': case 'sel': return hex(v);
-    case 'vaddr': case 'maddr': return hex32(v).replace('\u2009', '');
-    case 'domid': return nameOf(v, c);
-    case 'ptype': return PGT_NAMES[(v >>> 28) & 7] ?? hex(v);
-    case 'errno': return v === 0 ? '0' : errnoName(v) ? `-${errnoName(v)}` : String(signed(v));
-    case 'bool': return translate(RECORD_TEXT, c.lang, v ? 'yes' : 'no');
-    case 'level': return `L${v}`;
-    default: return String(signed(v));
+    case 'mfn':
+    case 'pfn':
+    case 'hex':
+    case 'pte':
+    case 'sel':
+      return hex(v);
+    case 'vaddr':
+    case 'maddr':
+      return hex32(v).replace('\u2009', '');
+    case 'domid':
+      return nameOf(v, c);
+    case 'ptype':
+      return PGT_NAMES[(v >>> 28) & 7] ?? hex(v);
+    case 'errno':
+      return v === 0 ? '0' : errnoName(v) ? `-${errnoName(v)}` : String(signed(v));
+    case 'bool':
+      return translate(RECORD_TEXT, c.lang, v ? 'yes' : 'no');
+    case 'level':
+      return `L${v}`;
+    default:
+      return String(signed(v));
   }
 }
 
 /** Fills {n:kind} in a rule's or act's sentence with the values of a record. {text} is the record's side data. */
-export function renderSentence(s: Sentence, values: readonly number[], c: SpeechContext, data?: Uint8Array): string {
+export function renderSentence(
+  s: Sentence,
+  values: readonly number[],
+  c: SpeechContext,
+  data?: Uint8Array,
+): string {
   const template = c.lang === 'ko' ? s[2] : s[1];
   const filled = template
     .replace(/\{(\d):(\w+)\}/g, (_, i: string, kind: string) => showValue(values[Number(i)] ?? 0, kind, c))
@@ -56,12 +80,24 @@ export function hypercallText(r: TraceRecord): string {
   const args = r.p.slice(0, n).map((v) => (v < 4096 ? String(v) : hex(v)));
   return `${hypercallName(r.aux)}(${args.join(', ')})`;
 }
-export const answerText = (v: number): string => (errnoName(v) && signed(v) < 0 ? `-${errnoName(v)} (${signed(v)})` : String(signed(v)));
+export const answerText = (v: number): string =>
+  errnoName(v) && signed(v) < 0 ? `-${errnoName(v)} (${signed(v)})` : String(signed(v));
 
-type Say = (r: TraceRecord, c: SpeechContext, t: (key: RecordTextKey, values?: Readonly<Record<string, string | number>>) => string) => string;
+type Say = (
+  r: TraceRecord,
+  c: SpeechContext,
+  t: (key: RecordTextKey, values?: Readonly<Record<string, string | number>>) => string,
+) => string;
 
 const trap: Say = (r, c, t) => {
-  const v = { who: nameOf(r.domid, c), ring: String(r.cpl), at: hex32(r.eip).replace('\u2009', ''), name: vectorName(r.aux), code: hex(r.p[0]!), cr2: hex(r.p[1]!) };
+  const v = {
+    who: nameOf(r.domid, c),
+    ring: String(r.cpl),
+    at: hex32(r.eip).replace('\u2009', ''),
+    name: vectorName(r.aux),
+    code: hex(r.p[0]!),
+    cr2: hex(r.p[1]!),
+  };
   if (r.phase === 'return') return t('trapReturn', v);
   const kind = TRAP_KINDS[r.p[2]!];
   if (kind === 'hypercall') return t('trapHypercall', v);
@@ -70,7 +106,9 @@ const trap: Say = (r, c, t) => {
   return t(r.aux === 14 ? 'trapPageFault' : 'trapException', v);
 };
 const hypercall: Say = (r, _c, t) =>
-  r.phase === 'answer' ? t('hypercallAnswer', { answer: answerText(r.p[5]!), name: hypercallName(r.aux) }) : t('hypercallDecode', { call: hypercallText(r), number: String(r.aux) });
+  r.phase === 'answer'
+    ? t('hypercallAnswer', { answer: answerText(r.p[5]!), name: hypercallName(r.aux) })
+    : t('hypercallDecode', { call: hypercallText(r), number: String(r.aux) });
 const privop: Say = (r, _c, t) => {
   const code = instructionText(bytesOf(r.p.slice(0, 3), r.aux), r.eip);
   if (r.phase !== 'answer') return t('privopDecode', { code });
@@ -84,46 +122,101 @@ const act: Say = (r, c, t) => {
   const s = actSentence(r.aux);
   return s ? renderSentence(s, r.p, c, r.data) : t('unnamedAct', { number: String(r.aux) });
 };
-const frame = (key: 'bounce' | 'upcall'): Say => (r, c, t) =>
-  t(key, { name: vectorName(r.aux), who: nameOf(r.domid, c), words: String(r.p[2]!), sp: hex(r.p[1]!), ring: String(r.p[3]! & 3), to: hex(r.p[4]!) });
+const frame =
+  (key: 'bounce' | 'upcall'): Say =>
+  (r, c, t) =>
+    t(key, {
+      name: vectorName(r.aux),
+      who: nameOf(r.domid, c),
+      words: String(r.p[2]!),
+      sp: hex(r.p[1]!),
+      ring: String(r.p[3]! & 3),
+      to: hex(r.p[4]!),
+    });
 const silent: Say = (r, _c, t) =>
-  t('silent', { code: instructionText(bytesOf(r.p.slice(4, 6), r.p[6]!), r.eip), asked: hex(r.p[0]!), got: hex(r.p[1]!), native: hex(r.p[2]!) });
+  t('silent', {
+    code: instructionText(bytesOf(r.p.slice(4, 6), r.p[6]!), r.eip),
+    asked: hex(r.p[0]!),
+    got: hex(r.p[1]!),
+    native: hex(r.p[2]!),
+  });
 const text = (r: TraceRecord): string => (r.data ? printable(r.data, 60) : '');
 
 const SAY: Readonly<Partial<Record<TraceRecord['type'], Say>>> = {
-  trap, hypercall, privop, check, act, silent,
+  trap,
+  hypercall,
+  privop,
+  check,
+  act,
+  silent,
   bounce: frame('bounce'),
   upcall: frame('upcall'),
-  ringchange: (r, _c, t) => t('ringchange', { name: vectorName(r.aux), from: String(r.p[0]!), to: String(r.p[1]!), at: hex(r.p[3]!) }),
-  switch: (r, c, t) => t('switch', { from: nameOf(r.p[0]!, c), to: nameOf(r.p[2]!, c), reason: t(`switch_${SWITCH_REASONS[r.aux] ?? 'none'}`) }),
+  ringchange: (r, _c, t) =>
+    t('ringchange', {
+      name: vectorName(r.aux),
+      from: String(r.p[0]!),
+      to: String(r.p[1]!),
+      at: hex(r.p[3]!),
+    }),
+  switch: (r, c, t) =>
+    t('switch', {
+      from: nameOf(r.p[0]!, c),
+      to: nameOf(r.p[2]!, c),
+      reason: t(`switch_${SWITCH_REASONS[r.aux] ?? 'none'}`),
+    }),
   idle: (r, _c, t) => t('idle', { ticks: r.p[0]! + r.p[1]! * 4294967296 }),
   timer: (_r, _c, t) => t('timer'),
-  event: (r, c, t) => t('event', { port: String(r.aux), to: nameOf(r.p[0]!, c), toPort: String(r.p[1]!), result: t(`event_${r.p[2]! & 3}` as 'event_0') }),
-  console: (r, c, t) => t(r.aux === 0 ? 'consoleXen' : 'consolePv', { who: nameOf(r.domid, c), text: text(r) }),
-  store: (r, c, t) => t(r.phase === 'answer' ? 'storeOut' : 'storeIn', { who: nameOf(r.domid, c), text: text(r) }),
+  event: (r, c, t) =>
+    t('event', {
+      port: String(r.aux),
+      to: nameOf(r.p[0]!, c),
+      toPort: String(r.p[1]!),
+      result: t(`event_${r.p[2]! & 3}` as 'event_0'),
+    }),
+  console: (r, c, t) =>
+    t(r.aux === 0 ? 'consoleXen' : 'consolePv', { who: nameOf(r.domid, c), text: text(r) }),
+  store: (r, c, t) =>
+    t(r.phase === 'answer' ? 'storeOut' : 'storeIn', { who: nameOf(r.domid, c), text: text(r) }),
   watch: (r, c, t) => t('watch', { who: nameOf(r.domid, c), text: text(r) }),
   domain: (r, c, t) => t(`domain_${DOMAIN_OPS[r.aux] ?? 'created'}`, { who: nameOf(r.p[0] ?? r.domid, c) }),
   input: (r, _c, t) => t('input', { kind: t(`input_${INPUT_KINDS[r.aux] ?? 'console'}`) }),
   panic: (r, _c, t) => t('panic', { text: r.data ? utf8.decode(r.data.slice()) : '' }),
-  ud: (r, _c, t) => t('ud', { bytes: Array.from(bytesOf(r.p.slice(0, 3), r.aux), (b) => b.toString(16).padStart(2, '0')).join(' ') }),
+  ud: (r, _c, t) =>
+    t('ud', {
+      bytes: Array.from(bytesOf(r.p.slice(0, 3), r.aux), (b) => b.toString(16).padStart(2, '0')).join(' '),
+    }),
 };
 
 /** The sentence of a record. */
 export function sentence(r: TraceRecord, c: SpeechContext): string {
-  const t = (key: RecordTextKey, values: Readonly<Record<string, string | number>> = {}): string => translate(RECORD_TEXT, c.lang, key, values);
+  const t = (key: RecordTextKey, values: Readonly<Record<string, string | number>> = {}): string =>
+    translate(RECORD_TEXT, c.lang, key, values);
   return SAY[r.type]?.(r, c, t) ?? r.type;
 }
 
 /** The one or two words of a log row: what happened. */
 export function headline(r: TraceRecord, c: SpeechContext): string {
   switch (r.type) {
-    case 'trap': return TRAP_KINDS[r.p[2]!] === 'hypercall' ? 'int 0x82' : TRAP_KINDS[r.p[2]!] === 'deadline' ? translate(RECORD_TEXT, c.lang, 'deadline') : vectorName(r.aux);
-    case 'hypercall': return hypercallName(r.aux);
-    case 'privop': return instructionText(bytesOf(r.p.slice(0, 3), r.aux), r.eip);
-    case 'silent': return instructionText(bytesOf(r.p.slice(4, 6), r.p[6]!), r.eip);
-    case 'check': case 'act': return ruleName(r) ?? r.type;
-    case 'bounce': case 'ringchange': return vectorName(r.aux);
-    default: return r.type;
+    case 'trap':
+      return TRAP_KINDS[r.p[2]!] === 'hypercall'
+        ? 'int 0x82'
+        : TRAP_KINDS[r.p[2]!] === 'deadline'
+          ? translate(RECORD_TEXT, c.lang, 'deadline')
+          : vectorName(r.aux);
+    case 'hypercall':
+      return hypercallName(r.aux);
+    case 'privop':
+      return instructionText(bytesOf(r.p.slice(0, 3), r.aux), r.eip);
+    case 'silent':
+      return instructionText(bytesOf(r.p.slice(4, 6), r.p[6]!), r.eip);
+    case 'check':
+    case 'act':
+      return ruleName(r) ?? r.type;
+    case 'bounce':
+    case 'ringchange':
+      return vectorName(r.aux);
+    default:
+      return r.type;
   }
 }
 
@@ -131,11 +224,21 @@ export function headline(r: TraceRecord, c: SpeechContext): string {
 export function fromTo(r: TraceRecord, c: SpeechContext): readonly [string, string] {
   const here = `${whoIs(r.domid, c.domains).letter}·${r.cpl}`;
   switch (r.type) {
-    case 'trap': return r.phase === 'return' ? ['X·0', here] : [here, 'X·0'];
-    case 'bounce': case 'upcall': return ['X·0', `${whoIs(r.domid, c.domains).letter}·${r.p[3]! & 3}`];
-    case 'ringchange': return [`${whoIs(r.domid, c.domains).letter}·${r.p[0]!}`, `${whoIs(r.domid, c.domains).letter}·${r.p[1]!}`];
-    case 'silent': return [here, here];
-    case 'switch': return [whoIs(r.p[0]!, c.domains).letter, whoIs(r.p[2]!, c.domains).letter];
-    default: return ['X·0', 'X·0'];
+    case 'trap':
+      return r.phase === 'return' ? ['X·0', here] : [here, 'X·0'];
+    case 'bounce':
+    case 'upcall':
+      return ['X·0', `${whoIs(r.domid, c.domains).letter}·${r.p[3]! & 3}`];
+    case 'ringchange':
+      return [
+        `${whoIs(r.domid, c.domains).letter}·${r.p[0]!}`,
+        `${whoIs(r.domid, c.domains).letter}·${r.p[1]!}`,
+      ];
+    case 'silent':
+      return [here, here];
+    case 'switch':
+      return [whoIs(r.p[0]!, c.domains).letter, whoIs(r.p[2]!, c.domains).letter];
+    default:
+      return ['X·0', 'X·0'];
   }
 }

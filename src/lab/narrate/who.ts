@@ -16,5 +16,10 @@ export function whoIs(domid: number, domains: readonly DomainSummary[]): Who {
   const d = domains.find((x) => x.domid === domid);
   if (!d && domid >= 0x7ff0) return XEN_WHO;
   const slot = domid === 0 || domid === DOMID_SERVICE ? 0 : ((1 + ((domid - 1) % 3)) as 1 | 2 | 3);
-  return { domid, slot, name: d?.name ?? (domid === DOMID_SERVICE ? 'service' : `dom${domid}`), letter: d?.letter ?? (slot === 0 ? 'S' : String.fromCharCode(64 + domid)) };
+  return {
+    domid,
+    slot,
+    name: d?.name ?? (domid === DOMID_SERVICE ? 'service' : `dom${domid}`),
+    letter: d?.letter ?? (slot === 0 ? 'S' : String.fromCharCode(64 + domid)),
+  };
 }

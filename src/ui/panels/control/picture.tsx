@@ -1,0 +1,264 @@
+// The plate: rings 3, 1 and 0 as places, the path of the trap, and the token that is control. Drawn in real pixels; the list beside it says
+// the same in words, so the picture itself is silent to a screen reader.
+
+import type { TraceRecord } from '../../../trace/records.ts';
+import { type ShellKey, type Translate, useT } from '../../i18n/index.ts';
+import { useLab } from '../../store/lab.ts';
+import type { TrapView } from '../../store/trap.ts';
+import { type Owner, ownerOf, XEN_OWNER } from '../../text/owner.ts';
+import { useSize } from '../../widgets/use-size.ts';
+import style from './style.module.css';
+import { verdict } from './words.ts';
+
+const BAND = 58,
+  GAP = 10,
+  LABEL = 92,
+  TOP = 6;
+const RINGS = [3, 1, 0] as const;
+const yOf = (ring: number): number => TOP + (ring === 3 ? 0 : ring === 0 ? 2 : 1) * (BAND + GAP);
+const HEIGHT = yOf(0) + BAND + 30;
+
+interface Spot {
+  readonly x: number;
+  readonly y: number;
+  readonly record: TraceRecord | undefined;
+  readonly label: string;
+  readonly done: boolean;
+  readonly inXen: boolean;
+}
+interface Plate {
+  readonly width: number;
+  readonly columns: readonly Owner[];
+  column(domid: number): { readonly x: number; readonly w: number };
+}
+
+function plateOf(width: number, columns: readonly Owner[]): Plate {
+  const inner = width - LABEL - 2;
+  const w = (inner - (columns.length - 1) * 12) / Math.max(1, columns.length);
+  return {
+    width,
+    columns,
+    column: (domid) => ({
+      x:
+        LABEL +
+        Math.max(
+          0,
+          columns.findIndex((c) => c.domid === domid),
+        ) *
+          (w + 12),
+      w,
+    }),
+  };
+}
+
+/** The stations of a trap, left to right: out of a ring, through Xen, back into a ring. */
+function spotsOf(trap: TrapView, plate: Plate, t: Translate<ShellKey>): readonly Spot[] {
+  const { records, at } = trap;
+  const first = records[0]!;
+  const home = plate.column(first.domid);
+  const mid = (ring: number): number => yOf(ring) + BAND / 2 + 8;
+  const label = (r: TraceRecord): string =>
+    t((r.phase === 'none' ? 'aside' : `phase_${r.phase}`) as ShellKey);
+  if (first.type === 'silent')
+    return [
+      { x: home.x + home.w / 2, y: mid(first.cpl), record: first, label: '', done: at >= 0, inXen: false },
+    ];
+  if (first.type === 'ringchange')
+    return [
+      {
+        x: home.x + home.w * 0.35,
+        y: mid(first.p[0]!),
+        record: undefined,
+        label: '',
+        done: true,
+        inXen: false,
+      },
+      {
+        x: home.x + home.w * 0.6,
+        y: mid(first.p[1]!),
+        record: first,
+        label: '',
+        done: at >= 0,
+        inXen: false,
+      },
+    ];
+  const spots: Spot[] = [];
+  if (first.type === 'trap')
+    spots.push({ x: home.x + 26, y: mid(first.cpl), record: undefined, label: '', done: true, inXen: false });
+  const left = LABEL + 26,
+    right = plate.width - 30;
+  const gap = records.length > 1 ? Math.min(84, (right - left) / (records.length - 1)) : 0;
+  let x = left;
+  records.forEach((r, i) => {
+    const leaves = (r.type === 'trap' && r.phase === 'return') || r.type === 'bounce' || r.type === 'upcall';
+    const ring = leaves ? (r.type === 'trap' ? r.cpl : r.p[3]! & 3) : 0;
+    const col = plate.column(r.domid);
+    const px = leaves ? Math.max(col.x + 26, Math.min(col.x + col.w - 26, x)) : x;
+    spots.push({
+      x: px,
+      y: mid(leaves ? ring : 0),
+      record: r,
+      label: leaves ? '' : label(r),
+      done: i <= at,
+      inXen: !leaves,
+    });
+    x += gap;
+  });
+  return spots;
+}
+
+const path = (spots: readonly Spot[]): string =>
+  spots
+    .map((s, i) => {
+      const b = spots[i - 1];
+      if (!b) return `M${s.x} ${s.y}`;
+      return b.y === s.y
+        ? `L${s.x} ${s.y}`
+        : `C${b.x} ${(b.y + s.y) / 2} ${s.x} ${(b.y + s.y) / 2} ${s.x} ${s.y}`;
+    })
+    .join('');
+
+function Places({ plate, here }: { readonly plate: Plate; readonly here: number | undefined }) {
+  const t = useT();
+  return (
+    <>
+      {RINGS.map((ring) => (
+        <g key={ring}>
+          <text x={0} y={yOf(ring) + 24} className={style.ringName}>
+            {t(`ring${ring}` as ShellKey)}
+          </text>
+          <text x={0} y={yOf(ring) + 43} className={style.ringWho}>
+            {t(`ring${ring}who` as ShellKey)}
+          </text>
+          {(ring === 0 ? [XEN_OWNER] : plate.columns).map((o) => {
+            const box = ring === 0 ? { x: LABEL, w: plate.width - LABEL - 2 } : plate.column(o.domid);
+            return (
+              <g key={o.domid} style={{ color: o.colour }}>
+                <rect
+                  x={box.x}
+                  y={yOf(ring)}
+                  width={box.w}
+                  height={BAND}
+                  rx={4}
+                  className={style.place}
+                  strokeDasharray={o.dash}
+                  data-here={here === ring || undefined}
+                />
+                {ring !== 3 && (
+                  <text
+                    x={box.x + (ring === 0 ? box.w - 10 : 10)}
+                    y={yOf(ring) + 20}
+                    textAnchor={ring === 0 ? 'end' : 'start'}
+                    className={style.placeName}
+                  >
+                    {ring === 0 ? 'Xen' : `${o.letter}  ${o.name}`}
+                  </text>
+                )}
+              </g>
+            );
+          })}
+        </g>
+      ))}
+    </>
+  );
+}
+
+function Station({
+  s,
+  current,
+  crowded,
+}: {
+  readonly s: Spot;
+  readonly current: boolean;
+  readonly crowded: boolean;
+}) {
+  const v = s.record && s.done ? verdict(s.record) : undefined;
+  return (
+    <g data-done={s.done || undefined}>
+      <circle cx={s.x} cy={s.y} r={5.5} className={s.done ? style.stationDone : style.station} />
+      {v === 'passed' && <path d={`M${s.x - 4} ${s.y - 15}l3 3l6 -7`} className={style.tick} />}
+      {v === 'refused' && <path d={`M${s.x - 4} ${s.y - 19}l8 8m0 -8l-8 8`} className={style.tick} />}
+      {s.label !== '' && (current || !crowded) && (
+        <text
+          x={s.x}
+          y={yOf(0) + BAND + 20}
+          textAnchor="middle"
+          className={current ? style.stationNow : s.done ? style.stationName : style.stationLater}
+        >
+          {s.label}
+        </text>
+      )}
+    </g>
+  );
+}
+
+function Lie({ r, x, y }: { readonly r: TraceRecord; readonly x: number; readonly y: number }) {
+  const t = useT();
+  const bits = r.p[3]!;
+  const one = bits !== 0 && (bits & (bits - 1)) === 0;
+  const show = (n: number): string => (one ? String(n & bits ? 1 : 0) : `0x${n.toString(16)}`);
+  const text = t('lie', { asked: show(r.p[0]!), got: show(r.p[1]!) });
+  const w = text.length * 7.2 + 28;
+  return (
+    <g>
+      <rect x={x - w / 2} y={y - 30} width={w} height={28} className={style.lie} />
+      <rect x={x - w / 2 + 3} y={y - 27} width={w - 6} height={22} className={style.lieLine} />
+      <text x={x} y={y - 11} textAnchor="middle" className={style.lieText}>
+        {text}
+      </text>
+    </g>
+  );
+}
+
+export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
+  const t = useT();
+  const [ref, { width }] = useSize<HTMLDivElement>();
+  const domains = useLab((s) => s.domains);
+  const running = useLab((s) => s.running);
+  const guests = domains.filter((d) => d.kind === 'pv');
+  const plate = plateOf(
+    width,
+    (guests.length > 0 ? guests : [{ domid: 1 }]).map((d) => ownerOf(d.domid, domains)),
+  );
+  const spots = trap && trap.records.length > 0 ? spotsOf(trap, plate, t) : [];
+  const done = spots.filter((s) => s.done);
+  const last = done.at(-1);
+  const inside = last !== undefined && (trap!.within || trap!.selected || last.record?.type === 'silent');
+  const resting = plate.column(running ?? plate.columns[0]!.domid);
+  const token = inside
+    ? last
+    : last && !last.inXen
+      ? last
+      : { x: resting.x + 26, y: yOf(1) + BAND / 2 + 8, inXen: false, record: undefined };
+  const owner = token.inXen
+    ? XEN_OWNER
+    : ownerOf(token.record?.domid ?? running ?? plate.columns[0]!.domid, domains);
+  const ring = RINGS.find((r) => token.y > yOf(r) && token.y < yOf(r) + BAND);
+  const lie = last?.record?.type === 'silent' ? last : undefined;
+  return (
+    <div ref={ref} className={style.picture} aria-hidden="true">
+      {width > 0 && (
+        <svg aria-hidden="true" width={width} height={HEIGHT} viewBox={`0 0 ${width} ${HEIGHT}`}>
+          <Places plate={plate} here={ring} />
+          {spots.length > 1 && <path d={path(spots)} className={style.pathLater} />}
+          {done.length > 1 && <path d={path(done)} className={style.path} />}
+          {spots
+            .filter((s) => s.record)
+            .map((s) => (
+              <Station key={s.record!.seq} s={s} current={s === last && inside} crowded={spots.length > 8} />
+            ))}
+          {lie && <Lie r={lie.record!} x={lie.x} y={lie.y} />}
+          <g
+            className={style.token}
+            style={{ transform: `translate(${token.x}px, ${token.y}px)`, color: owner.colour }}
+          >
+            <circle r={11} fill="currentColor" />
+            <text y={4.5} textAnchor="middle" className={style.tokenLetter}>
+              {owner.letter}
+            </text>
+          </g>
+        </svg>
+      )}
+    </div>
+  );
+}

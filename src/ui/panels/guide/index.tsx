@@ -1,0 +1,228 @@
+// The Guide: a stop of the tour, a prediction, and Explain for the moment on stage, in one column.
+
+import { useEffect, useState } from 'react';
+import { sentence } from '../../../lab/narrate/sentences.ts';
+import { useLang, useT } from '../../i18n/index.ts';
+import { session, useLab, useModel } from '../../store/lab.ts';
+import { useSettings } from '../../store/settings.ts';
+import { useTrap } from '../../store/trap.ts';
+import { useUi } from '../../store/ui.ts';
+import { Icon } from '../../widgets/icon.tsx';
+import { Markdown } from '../../widgets/markdown.tsx';
+import { OutcomeMark } from '../../widgets/outcome.tsx';
+import { groupOutcome } from '../../../lab/narrate/outcome.ts';
+import { stepWords } from '../control/words.ts';
+import style from './style.module.css';
+import { act, goStop, predict, predictionHere, pressPrimary, resume, useTour } from './tour.ts';
+
+function Question() {
+  const t = useT();
+  const tour = useTour((s) => s.tour);
+  const stop = useTour((s) => s.tour?.stops[s.stop]);
+  const n = useTour((s) => s.stop);
+  const stage = useTour((s) => s.stage);
+  const prediction = useTour(predictionHere);
+  if (!tour || !stop?.ask) return null;
+  const choices = [...stop.choices, { id: '?', text: t('dontKnow') }];
+  const answer = prediction && stop.choices.find((c) => c.id === prediction.answer);
+  return (
+    <fieldset className={style.question} disabled={stage === 'after'}>
+      <legend>{stop.ask}</legend>
+      {choices.map((c, i) => (
+        <label key={c.id} data-answer={(prediction && c.id === prediction.answer) || undefined}>
+          <input
+            type="radio"
+            name={`${tour.id}/${n}`}
+            value={c.id}
+            checked={prediction?.chosen === c.id}
+            aria-keyshortcuts={c.id === '?' ? '?' : String(i + 1)}
+            onChange={() => void predict(c.id)}
+          />
+          <span>{c.text}</span>
+          <kbd className="key">{c.id === '?' ? '?' : i + 1}</kbd>
+        </label>
+      ))}
+      {prediction && (
+        <p className={style.verdict} role="status">
+          <Icon name={prediction.right ? 'check' : prediction.chosen === '?' ? 'help' : 'cross'} />
+          <span>
+            {t(
+              prediction.right
+                ? 'predictedRight'
+                : prediction.chosen === '?'
+                  ? 'predictedNone'
+                  : 'predictedWrong',
+              { answer: answer?.text ?? prediction.answer },
+            )}
+          </span>
+        </p>
+      )}
+    </fieldset>
+  );
+}
+
+interface Bytes {
+  readonly maddr: number;
+  readonly bytes: readonly number[];
+}
+/** The bytes of a symbol, open for typing. The edit is an input of the machine: it is undone by stepping back, and a link carries it. */
+function Editor() {
+  const t = useT();
+  const place = useTour((s) => s.place);
+  const { model } = useModel<Bytes | undefined>(place?.address === undefined ? undefined : 'bytes', {
+    domid: place?.domid,
+    vaddr: place?.address,
+    length: 48,
+  });
+  const end = model?.bytes.indexOf(0) ?? -1;
+  const now = model
+    ? new TextDecoder().decode(Uint8Array.from(model.bytes.slice(0, end < 0 ? undefined : end))).trimEnd()
+    : '';
+  const [text, setText] = useState<string>();
+  if (!model) return null;
+  const value = text ?? now;
+  const bytes = new TextEncoder().encode(`${value}\n`);
+  const room = model.bytes.length;
+  const save = async (): Promise<void> => {
+    const padded = new Uint8Array(room);
+    padded.set(bytes.subarray(0, room - 1));
+    await session().edit({ kind: 'editMemory', maddr: model.maddr, bytes: [...padded], what: 'first' });
+    setText(undefined);
+    session().run();
+  };
+  return (
+    <form
+      className={style.editor}
+      onSubmit={(e) => {
+        e.preventDefault();
+        void save();
+      }}
+    >
+      <label>
+        {t('bytesAt', { at: `0x${(place?.address ?? 0).toString(16)}` })}
+        <input
+          className="field mono"
+          value={value}
+          maxLength={room - 2}
+          onChange={(e) => setText(e.target.value)}
+          spellCheck={false}
+          autoComplete="off"
+        />
+      </label>
+      <p className="small quiet">{t('roomLeft', { n: Math.max(0, room - 1 - bytes.length) })}</p>
+      <button type="submit" className="button primary" disabled={bytes.length > room - 1}>
+        {t('changeAndRun')}
+      </button>
+    </form>
+  );
+}
+
+function Tour() {
+  const t = useT();
+  const { tour, error, stop: n, stage, before, after, busy, left } = useTour();
+  const stop = tour?.stops[n];
+  const running = useLab((s) => s.phase === 'running' || s.phase === 'seeking' || s.phase === 'loading');
+  const cursor = useLab((s) => s.cursor.seq);
+  if (error) return <p role="alert">{error}</p>;
+  if (!tour || !stop) return null;
+  const last = n === tour.stops.length - 1;
+  const waits = stage === 'before' && (stop.ask !== undefined || (stop.until !== undefined && !stop.action));
+  const label = stage === 'before' ? stop.button : stop.ask && stop.button ? stop.button : undefined;
+  const remembered = tour.mystery && cursor === 0 ? left[tour.id] : undefined;
+  return (
+    <div className={style.tour}>
+      {n > 0 && <p className="small quiet">{t('stopOf', { n: n + 1, of: tour.stops.length })}</p>}
+      <h2>{stop.heading}</h2>
+      {remembered && (
+        <div className={style.remembered}>
+          <p>{t('stoppedAt', { message: remembered.message })}</p>
+          <button type="button" className="button edged" onClick={() => void resume()}>
+            {t('resume')}
+          </button>
+        </div>
+      )}
+      <Markdown text={before} />
+      <Question />
+      {stop.edit && stage === 'before' && <Editor />}
+      {stage === 'after' && <Markdown text={after} />}
+      <div className={style.buttons}>
+        {!waits &&
+          !(stop.edit && stage === 'before') &&
+          !(last && stage === 'after' && !label) &&
+          !(last && !stop.action) && (
+            <button
+              type="button"
+              className="button primary"
+              disabled={busy || running}
+              onClick={pressPrimary}
+            >
+              {label ?? t('next')}
+            </button>
+          )}
+        {stop.also.map((a) => (
+          <button key={a.text} type="button" className="button edged" onClick={() => void act(a.action)}>
+            {a.text}
+          </button>
+        ))}
+        {n > 0 && !last && (
+          <button type="button" className="button quiet" onClick={() => goStop(n + 1)}>
+            {t('skip')}
+          </button>
+        )}
+      </div>
+    </div>
+  );
+}
+
+/** The moment on stage, from its records only. */
+function Explain() {
+  const t = useT();
+  const lang = useLang();
+  const domains = useLab((s) => s.domains);
+  const running = useLab((s) => s.phase === 'running');
+  const question = useTour((s) => s.stage === 'before' && s.tour?.stops[s.stop]?.ask !== undefined);
+  const trap = useTrap();
+  if (running || question || !trap || trap.at < 0) return null;
+  const r = trap.records[trap.at]!;
+  const happened = trap.records.slice(0, trap.at + 1);
+  return (
+    <div className={style.explain}>
+      <h2>{t(trap.selected ? 'explainSelected' : trap.within ? 'explainHere' : 'explainLast')}</h2>
+      <p className="small quiet">{stepWords(r, t)}</p>
+      <p>{sentence(r, { lang, domains })}</p>
+      <p>
+        <OutcomeMark outcome={groupOutcome(happened)} />
+      </p>
+    </div>
+  );
+}
+
+function FreeText() {
+  const t = useT();
+  const lab = useUi((s) => s.lab);
+  const counts = useLab((s) => s.counts);
+  const cursor = useLab((s) => s.cursor.seq);
+  if (lab !== 'own') return null;
+  return (
+    <div className={style.tour}>
+      <h2>{t('ownTitle')}</h2>
+      <p>{cursor === 0 ? t('ownStart') : t('ownCounts', { ...counts })}</p>
+    </div>
+  );
+}
+
+export function Guide() {
+  const guideOpen = useSettings((s) => s.guideOpen);
+  const stop = useTour((s) => `${s.tour?.id}/${s.stop}`);
+  useEffect(() => {
+    document.querySelector('[data-region="guide"] [data-scroll]')?.scrollTo(0, 0);
+  }, [stop]);
+  if (!guideOpen) return null;
+  return (
+    <div className={style.guide} data-scroll>
+      <Tour />
+      <FreeText />
+      <Explain />
+    </div>
+  );
+}

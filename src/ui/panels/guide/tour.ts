@@ -1,0 +1,352 @@
+// The tour on the page: which stop, what was predicted, what the trace answered. Texts come from public/tours/<id>.<lang>.md, answers from
+// the lessons engine. Progress is remembered; a mystery also remembers where it was left.
+
+import { create } from 'zustand';
+import { persist } from 'zustand/middleware';
+import {
+  ask,
+  holds,
+  interpolate,
+  type LessonHost,
+  type Place,
+  recordOf,
+  type Value,
+} from '../../../lab/lessons/evaluate.ts';
+import { parseTour } from '../../../lab/lessons/parse.ts';
+import type { Stop, Tour } from '../../../lab/lessons/types.ts';
+import type { ImageMap, Moment } from '../../../lab/types.ts';
+import { copyLink, goto, openLab, runToAddress, setColumns, step } from '../../shell/actions.ts';
+import { labOf, shippedGuests } from '../../shell/labs.ts';
+import { labState, onLab, session, settled } from '../../store/lab.ts';
+import { useSettings } from '../../store/settings.ts';
+import { notify, useUi } from '../../store/ui.ts';
+
+export interface Prediction {
+  readonly question: string;
+  /** What was chosen: a choice's id, '?' for “don't know”. */
+  readonly chosen: string;
+  /** What the trace said. */
+  readonly answer: string;
+  readonly right: boolean;
+}
+export interface Left {
+  readonly moment: Moment;
+  readonly message: string;
+}
+interface TourStore {
+  readonly tour: Tour | undefined;
+  readonly error: string | undefined;
+  readonly stop: number;
+  /** before: read and predict; after: the answer is known or the condition came true. */
+  readonly stage: 'before' | 'after';
+  readonly before: string;
+  readonly after: string;
+  readonly busy: boolean;
+  readonly place: Place | undefined;
+  /** By tour and stop: 'hello/1'. */
+  readonly predictions: Readonly<Record<string, Prediction>>;
+  readonly left: Readonly<Record<string, Left>>;
+  readonly finished: readonly string[];
+}
+
+export const useTour = create<TourStore>()(
+  persist(
+    (): TourStore => ({
+      tour: undefined,
+      error: undefined,
+      stop: 0,
+      stage: 'before',
+      before: '',
+      after: '',
+      busy: false,
+      place: undefined,
+      predictions: {},
+      left: {},
+      finished: [],
+    }),
+    {
+      name: 'ringside.tours',
+      version: 1,
+      partialize: ({ predictions, left, finished }) => ({ predictions, left, finished }),
+    },
+  ),
+);
+const set = (values: Partial<TourStore>): void => {
+  useTour.setState(values);
+};
+const get = useTour.getState;
+
+const maps = new Map<string, Promise<ImageMap | undefined>>();
+/** Symbols of a shipped image, by its hash. */
+async function mapOf(name: string, sha256: string): Promise<ImageMap | undefined> {
+  const known = maps.get(sha256);
+  if (known) return known;
+  const load = (async () => {
+    const guest = (await shippedGuests()).find((g) => g.name === name);
+    if (!guest) return undefined;
+    const map = (await (await fetch(`guests/${guest.map}`)).json()) as ImageMap;
+    return map.sha256 === sha256 ? map : undefined;
+  })();
+  maps.set(sha256, load);
+  return load;
+}
+async function symbol(
+  name: string,
+): Promise<{ domid: number | undefined; address: number; size: number } | undefined> {
+  const { config, domains } = labState();
+  for (const spec of config?.domains ?? []) {
+    const hit = (await mapOf(spec.name, spec.image))?.symbols.find((s) => s[1] === name);
+    if (hit)
+      return { domid: domains.find((d) => d.name === spec.name)?.domid, address: hit[0], size: hit[2] };
+  }
+  return undefined;
+}
+/** The sources of the first shipped image on stage. */
+export async function sourcesOnStage(): Promise<Readonly<Record<string, string>> | undefined> {
+  const spec = labState().config?.domains[0];
+  return spec && (await mapOf(spec.name, spec.image))?.sources;
+}
+
+const predictionsOf = (tour: Tour | undefined): Prediction[] =>
+  Object.entries(get().predictions)
+    .filter(([k]) => k.startsWith(`${tour?.id}/`))
+    .map(([, p]) => p);
+/** The session as a tour sees it. */
+export const host: LessonHost = {
+  state: labState,
+  trace: (q, from, count) => session().trace(q, from, count),
+  group: (seq) => session().group(seq),
+  consoleText: (domid) => session().consoleText(domid),
+  symbol,
+  own: (name): Value => {
+    const mine = predictionsOf(get().tour);
+    if (name === 'asked') return mine.length;
+    if (name === 'right') return mine.filter((p) => p.right).length;
+    return undefined;
+  },
+};
+
+export const currentStop = (): Stop | undefined => get().tour?.stops[get().stop];
+const key = (): string => `${get().tour?.id}/${get().stop}`;
+export const questionOpen = (): boolean => {
+  const s = currentStop();
+  return s?.ask !== undefined && get().stage === 'before' && useSettings.getState().guideOpen;
+};
+
+async function guarded(work: () => Promise<void>): Promise<void> {
+  set({ busy: true });
+  try {
+    await work();
+  } catch (e) {
+    notify(e instanceof Error ? e.message : String(e));
+  }
+  set({ busy: false });
+}
+
+async function fill(): Promise<void> {
+  const s = currentStop();
+  if (!s) return;
+  const n = get().stop;
+  const before = await interpolate(s.before, host);
+  const after = get().stage === 'after' ? await interpolate(s.after, host) : '';
+  if (get().stop === n) set({ before, after });
+}
+
+async function enter(stop: number): Promise<void> {
+  const tour = get().tour;
+  if (!tour) return;
+  const s = tour.stops[stop];
+  if (!s) {
+    if (!get().finished.includes(tour.id)) set({ finished: [...get().finished, tour.id] });
+    return;
+  }
+  set({ stop, stage: 'before', before: '', after: '', place: undefined });
+  if (s.layout) setColumns(s.layout);
+  if (s.enter) await act(s.enter);
+  if (s.edit) {
+    const place = await ask(s.edit, host);
+    if (typeof place === 'object' && place !== null && 'place' in place) set({ place });
+  }
+  await fill();
+  remember();
+}
+
+/** What buttons of a tour do: run · runto PLACE · goto PLACE · step KIND · next · lab ID · link · source · layout … */
+export async function act(action: string): Promise<void> {
+  const [verb, ...rest] = action.split(' ');
+  const argument = rest.join(' ');
+  switch (verb) {
+    case 'run':
+      session().run();
+      await settled();
+      break;
+    case 'runto':
+    case 'goto': {
+      const p = await ask(argument, host);
+      if (typeof p !== 'object' || p === null || !('place' in p))
+        throw new Error(`${action}: there is no such place yet`);
+      if (p.place === 'address') await runToAddress(p.address!, p.domid);
+      else if (p.moment) await goto(p.moment);
+      break;
+    }
+    case 'step':
+      await step((argument || 'phase') as 'phase', 1);
+      break;
+    case 'next':
+      await enter(get().stop + 1);
+      break;
+    case 'lab':
+      await openLab(argument);
+      break;
+    case 'link':
+      await copyLink();
+      break;
+    case 'source':
+      await takeSource();
+      break;
+    case '':
+    case undefined:
+      break;
+    default:
+      throw new Error(`“${verb}” is nothing a tour can do`);
+  }
+}
+
+async function takeSource(): Promise<void> {
+  const sources = await sourcesOnStage();
+  if (!sources) return;
+  for (const [path, text] of Object.entries(sources)) {
+    const a = document.createElement('a');
+    a.href = URL.createObjectURL(new Blob([text], { type: 'text/plain' }));
+    a.download = path.split('/').at(-1) ?? 'source.txt';
+    a.click();
+    URL.revokeObjectURL(a.href);
+  }
+}
+
+/** Looks whether the stop's condition came true; called whenever the machine stands still. */
+async function poll(): Promise<void> {
+  const s = currentStop();
+  if (!s || get().busy || get().stage === 'after') return;
+  const n = get().stop;
+  if (s.until && !s.ask && (await holds(s.until, host)) && get().stop === n && get().stage === 'before') {
+    if (s.after === '') await enter(n + 1);
+    else {
+      set({ stage: 'after' });
+      await fill();
+    }
+    return;
+  }
+  if (/\{\{/.test(s.before)) await fill();
+}
+
+/** The primary button: the stop's own action, or on to the next stop. */
+export function pressPrimary(): void {
+  const s = currentStop();
+  if (!s || get().busy || questionOpen()) return;
+  void guarded(async () => {
+    const n = get().stop;
+    if (get().stage === 'before' && s.action && !s.ask) {
+      await act(s.action);
+      if (!s.until && get().stop === n) await enter(n + 1);
+    } else if (get().stage === 'after' && s.ask && s.action) {
+      await act(s.action);
+      await enter(n + 1);
+    } else if (!s.until || get().stage === 'after') await enter(n + 1);
+  }).then(poll);
+}
+
+/** A prediction. The answer is asked of the trace, whatever was chosen. */
+export async function predict(chosen: string): Promise<void> {
+  const s = currentStop();
+  const { tour, stage } = get();
+  if (!tour || !s?.ask || !s.answer || stage === 'after') return;
+  await guarded(async () => {
+    if (s.until && s.action) await act(s.action); // the answer is not known yet: let it happen
+    const answer = String((await ask(s.answer!, host)) ?? '');
+    const p: Prediction = { question: s.ask!, chosen, answer, right: chosen === answer };
+    set({ predictions: { ...get().predictions, [key()]: p }, stage: 'after' });
+    await fill();
+    const evidence = s.evidence ? await recordOf(s.evidence, host) : undefined;
+    if (evidence)
+      useUi
+        .getState()
+        .set({ selected: evidence.type === 'trap' || !evidence.cause ? evidence.seq : evidence.cause });
+  });
+}
+export function answerByKey(index: number): void {
+  const s = currentStop();
+  if (!s?.ask) return;
+  const c = index < 0 || index >= s.choices.length ? '?' : s.choices[index]!.id;
+  if (index <= s.choices.length) void predict(c);
+}
+export const predictionHere = (s: TourStore): Prediction | undefined =>
+  s.stage === 'after' ? s.predictions[`${s.tour?.id}/${s.stop}`] : undefined;
+
+/** Skips to a stop without doing what the ones between would have done. */
+export const goStop = (stop: number): void => void guarded(() => enter(Math.max(0, stop)));
+
+/** A mystery keeps the place it was left at. */
+export function remember(): void {
+  const { tour } = get();
+  const state = labState();
+  if (!tour?.mystery || state.cursor.seq === 0) return;
+  void (async () => {
+    const lines = (await session().consoleText(state.domains[0]?.domid ?? 1)).text.trimEnd().split('\n');
+    set({ left: { ...get().left, [tour.id]: { moment: state.cursor, message: lines.at(-1) ?? '' } } });
+  })();
+}
+export async function resume(): Promise<void> {
+  const { tour, left } = get();
+  const l = tour && left[tour.id];
+  if (!l) return;
+  await guarded(async () => {
+    session().run(l.moment);
+    await settled();
+  });
+}
+
+let started = 0;
+/** Puts the tour of a lab into the Guide, at its first stop, in the language of the page. */
+export async function loadTour(id: string | undefined, keepStop = false): Promise<void> {
+  const mine = ++started;
+  if (!id) {
+    set({ tour: undefined, error: undefined });
+    return;
+  }
+  const lang = useSettings.getState().lang;
+  try {
+    const r = await fetch(`tours/${id}.${lang}.md`);
+    if (!r.ok) throw new Error(`tours/${id}.${lang}.md: ${r.status}`);
+    const tour = parseTour(id, await r.text());
+    if (mine !== started) return;
+    const { stop, stage } = get();
+    set({ tour, error: undefined });
+    if (keepStop) {
+      set({ stop, stage });
+      await fill();
+    } else await guarded(() => enter(0));
+  } catch (e) {
+    if (mine === started) set({ tour: undefined, error: e instanceof Error ? e.message : String(e) });
+  }
+}
+
+let wired = false;
+/** Follows the stage: a new lab brings its tour, another language its text, a machine that stands still may end a stop. */
+export function wireTours(): void {
+  if (wired) return;
+  wired = true;
+  let config = labState().config;
+  onLab((s, before) => {
+    if (s.config !== config && s.phase === 'paused') {
+      config = s.config;
+      void loadTour(labOf(useUi.getState().lab).tour);
+    } else if (s.phase === 'paused' && s.revision !== before.revision) {
+      void poll();
+      remember();
+    }
+  });
+  useSettings.subscribe((now, before) => {
+    if (now.lang !== before.lang && get().tour) void loadTour(get().tour!.id, true);
+  });
+}

@@ -1,0 +1,173 @@
+// Draws the tracks: a line where a domain has the processor, a bar on Xen's track for every trap, marks that tell outcomes by shape.
+// Density instead of marks when they would overlap. Plain canvas: a few thousand marks must not cost a frame.
+
+import type { TraceRecord } from '../../../trace/records.ts';
+
+export interface Track {
+  readonly domid: number;
+  readonly letter: string;
+  readonly colour: string;
+  readonly dash: readonly number[];
+}
+export interface Scene {
+  readonly width: number;
+  readonly tracks: readonly Track[];
+  /** Consecutive records of the window. */
+  readonly rows: readonly TraceRecord[];
+  readonly xOf: (r: TraceRecord, index: number) => number;
+  readonly cursorX: number;
+  /** Index of the last row that has happened. */
+  readonly cursorRow: number;
+  readonly ink: string;
+  readonly quiet: string;
+  readonly paper: string;
+  readonly silentFill: string;
+  readonly silentLine: string;
+}
+export const TRACK = 20,
+  TOP = 4,
+  LEFT = 28;
+export const heightOf = (tracks: number): number => TOP * 2 + (tracks + 1) * TRACK;
+
+const trackY = (i: number): number => TOP + i * TRACK + TRACK / 2;
+
+/** Segments of who has the processor: [track index, from row, to row]. */
+export function segments(
+  rows: readonly TraceRecord[],
+  tracks: readonly Track[],
+): (readonly [number, number, number])[] {
+  const out: [number, number, number][] = [];
+  rows.forEach((r, i) => {
+    const owner = r.type === 'switch' ? r.p[2]! : r.domid;
+    const track = tracks.findIndex((t) => t.domid === owner);
+    const last = out.at(-1);
+    if (last && last[0] === track) last[2] = i;
+    else out.push([track, last ? last[2] : i, i]);
+  });
+  return out;
+}
+
+function silent(g: CanvasRenderingContext2D, s: Scene, x: number, y: number): void {
+  g.fillStyle = s.silentFill;
+  g.strokeStyle = s.silentLine;
+  g.lineWidth = 1.4;
+  g.fillRect(x - 6, y - 6, 12, 12);
+  g.strokeRect(x - 6, y - 6, 12, 12);
+  g.strokeRect(x - 3.2, y - 3.2, 6.4, 6.4);
+}
+function cross(g: CanvasRenderingContext2D, x: number, y: number): void {
+  g.lineWidth = 2;
+  g.beginPath();
+  g.moveTo(x - 4, y - 4);
+  g.lineTo(x + 4, y + 4);
+  g.moveTo(x + 4, y - 4);
+  g.lineTo(x - 4, y + 4);
+  g.stroke();
+}
+
+function lines(g: CanvasRenderingContext2D, s: Scene): void {
+  const at = (i: number): number => s.xOf(s.rows[i]!, i);
+  for (const [track, from, to] of segments(s.rows, s.tracks)) {
+    const t = s.tracks[track];
+    if (!t) continue;
+    g.strokeStyle = t.colour;
+    g.lineWidth = 2;
+    g.setLineDash([...t.dash]);
+    for (const [a, b, alpha] of [
+      [from, Math.min(to, s.cursorRow), 1],
+      [Math.max(from, s.cursorRow), to, 0.4],
+    ] as const) {
+      if (b < a) continue;
+      g.globalAlpha = alpha;
+      g.beginPath();
+      g.moveTo(at(a), trackY(track));
+      g.lineTo(Math.max(at(b), at(a) + 1), trackY(track));
+      g.stroke();
+    }
+  }
+  g.setLineDash([]);
+}
+
+/** A trap as a bar on Xen's track, from enter to its last record of the window. */
+function traps(g: CanvasRenderingContext2D, s: Scene): void {
+  const y = trackY(s.tracks.length);
+  let open = -1;
+  s.rows.forEach((r, i) => {
+    if (r.type === 'trap' && r.phase === 'enter') open = i;
+    const inside = r.phase !== 'none' || r.type === 'bounce';
+    if (!inside || r.type === 'silent') return;
+    const x = s.xOf(r, i);
+    g.globalAlpha = i <= s.cursorRow ? 1 : 0.4;
+    if (r.type === 'trap' && r.phase === 'enter') {
+      g.fillStyle = s.ink;
+      g.fillRect(x - 1, y - 7, 2, 14);
+      const track = s.tracks.findIndex((t) => t.domid === r.domid);
+      g.strokeStyle = s.quiet;
+      g.lineWidth = 1;
+      g.beginPath();
+      g.moveTo(x, trackY(Math.max(0, track)));
+      g.lineTo(x, y);
+      g.stroke();
+    } else if (open >= 0) {
+      const from = s.xOf(s.rows[i - 1]!, i - 1);
+      g.fillStyle = s.ink;
+      g.fillRect(from, y - 4, Math.max(1, x - from), 8);
+    }
+    if (r.type === 'trap' && r.phase === 'return') open = -1;
+  });
+}
+
+function marks(g: CanvasRenderingContext2D, s: Scene): void {
+  s.rows.forEach((r, i) => {
+    const refused = r.outcome === 'refused' && (r.phase === 'answer' || r.type === 'bounce');
+    if (!refused && r.type !== 'silent' && r.type !== 'ringchange') return;
+    const x = s.xOf(r, i);
+    const track = Math.max(
+      0,
+      s.tracks.findIndex((t) => t.domid === r.domid),
+    );
+    g.globalAlpha = i <= s.cursorRow ? 1 : 0.4;
+    g.strokeStyle = s.tracks[track]?.colour ?? s.ink;
+    if (r.type === 'silent') silent(g, s, x, trackY(track));
+    else if (r.type === 'ringchange') {
+      g.lineWidth = 1.6;
+      g.fillStyle = s.paper;
+      g.beginPath();
+      g.arc(x, trackY(track), 5, 0, 7);
+      g.fill();
+      g.stroke();
+    } else cross(g, x, trackY(track));
+  });
+}
+
+export function draw(g: CanvasRenderingContext2D, s: Scene, height: number): void {
+  g.clearRect(0, 0, s.width, height);
+  g.globalAlpha = 1;
+  g.font = '600 12px "Plex Sans", sans-serif';
+  g.textBaseline = 'middle';
+  s.tracks.forEach((t, i) => {
+    g.fillStyle = t.colour;
+    g.fillText(t.letter, 8, trackY(i));
+  });
+  g.fillStyle = s.ink;
+  g.fillText('X', 8, trackY(s.tracks.length));
+  g.strokeStyle = s.quiet;
+  g.globalAlpha = 0.35;
+  g.lineWidth = 1;
+  for (let i = 0; i <= s.tracks.length; i++) {
+    g.beginPath();
+    g.moveTo(LEFT, trackY(i) + 0.5);
+    g.lineTo(s.width - 8, trackY(i) + 0.5);
+    g.stroke();
+  }
+  lines(g, s);
+  traps(g, s);
+  marks(g, s);
+  g.globalAlpha = 1;
+  g.strokeStyle = s.ink;
+  g.lineWidth = 2;
+  g.beginPath();
+  g.moveTo(s.cursorX, 0);
+  g.lineTo(s.cursorX, height);
+  g.stroke();
+}

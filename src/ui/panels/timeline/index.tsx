@@ -1,0 +1,217 @@
+// One timeline for the whole machine; everything else is a projection of its cursor. The axis counts trace steps unless ticks are chosen.
+
+import { useEffect, useMemo, useRef } from 'react';
+import type { TracePage } from '../../../lab/types.ts';
+import type { TraceRecord } from '../../../trace/records.ts';
+import { formatNumber, useT } from '../../i18n/index.ts';
+import { goto } from '../../shell/actions.ts';
+import { labState, session, useAsked, useLab } from '../../store/lab.ts';
+import { useSettings } from '../../store/settings.ts';
+import { ownerOf } from '../../text/owner.ts';
+import { useSize } from '../../widgets/use-size.ts';
+import { MoreTransport, Transport } from '../transport/index.tsx';
+import { draw, heightOf, LEFT, type Track } from './draw.ts';
+import style from './style.module.css';
+
+/** Records drawn at most; a longer history shows the part around the cursor. */
+const WINDOW = 1200;
+
+async function windowPage(): Promise<TracePage> {
+  const head = await session().trace({}, 0, 1);
+  const from = Math.max(0, Math.min(head.total - WINDOW, head.cursorRow - WINDOW / 2));
+  return session().trace({}, Math.floor(from), WINDOW);
+}
+
+/** Moves the cursor to the record in row i (-1: the start). Only the newest wish counts. */
+let wish = -2,
+  moving = false;
+async function scrub(row: number): Promise<void> {
+  wish = row;
+  if (moving) return;
+  moving = true;
+  while (wish !== -2) {
+    const i = wish;
+    wish = -2;
+    const r = i < 0 ? undefined : (await session().trace({}, i, 1)).rows[0];
+    if (i < 0) await goto({ T: 0, seq: 0, within: false });
+    else if (r) await goto({ T: r.T, seq: r.seq, within: true });
+  }
+  moving = false;
+}
+
+const PV_TRACKS = 4;
+function useTracks(): readonly Track[] {
+  const domains = useLab((s) => s.domains);
+  const theme = useSettings((s) => s.theme);
+  return useMemo(() => {
+    const css = getComputedStyle(document.documentElement);
+    return domains.slice(0, PV_TRACKS).map((d) => {
+      const o = ownerOf(d.domid, domains);
+      return {
+        domid: d.domid,
+        letter: o.letter,
+        colour: css.getPropertyValue(o.colour.slice(4, -1)).trim(),
+        dash: o.dash === '' ? [] : o.dash.split(' ').map(Number),
+      };
+    });
+  }, [domains, theme]);
+}
+
+function Tracks({ page }: { readonly page: TracePage }) {
+  const tracks = useTracks();
+  const axis = useSettings((s) => s.axis);
+  const theme = useSettings((s) => s.theme);
+  const [box, { width }] = useSize<HTMLDivElement>();
+  const canvas = useRef<HTMLCanvasElement>(null);
+  const height = heightOf(tracks.length);
+  const rows = page.rows;
+  const inner = width - LEFT - 16;
+  const first = rows[0]?.T ?? 0,
+    span = Math.max(1, (rows.at(-1)?.T ?? 1) - first);
+  const gap = inner / Math.max(1, rows.length);
+  const xOf = (r: TraceRecord, i: number): number =>
+    LEFT + (axis === 'ticks' ? ((r.T - first) / span) * inner : (i + 0.5) * gap);
+  const cursorRow = page.cursorRow - page.from;
+  const T = useLab((s) => s.cursor.T);
+  const here = rows[cursorRow];
+  const cursorX =
+    axis === 'ticks'
+      ? LEFT + (Math.min(span, Math.max(0, T - first)) / span) * inner
+      : here
+        ? xOf(here, cursorRow) + (labState().cursor.within ? 0 : gap / 2)
+        : LEFT;
+  useEffect(() => {
+    const c = canvas.current;
+    const g = c?.getContext('2d');
+    if (!c || !g || width === 0) return;
+    const ratio = window.devicePixelRatio || 1;
+    c.width = width * ratio;
+    c.height = height * ratio;
+    g.setTransform(ratio, 0, 0, ratio, 0, 0);
+    const css = getComputedStyle(document.documentElement);
+    const token = (name: string): string => css.getPropertyValue(name).trim();
+    draw(
+      g,
+      {
+        width,
+        tracks,
+        rows,
+        xOf,
+        cursorX,
+        cursorRow,
+        ink: token('--ink'),
+        quiet: token('--edge'),
+        paper: token('--paper'),
+        silentFill: token('--silent-fill'),
+        silentLine: token('--silent-line'),
+      },
+      height,
+    );
+  });
+  const pick = (clientX: number): void => {
+    const x = clientX - (canvas.current?.getBoundingClientRect().left ?? 0);
+    let best = -1,
+      distance = x - LEFT + 4;
+    rows.forEach((r, i) => {
+      const d = Math.abs(xOf(r, i) - x);
+      if (d < distance) {
+        distance = d;
+        best = i;
+      }
+    });
+    void scrub(best < 0 ? -1 : page.from + best);
+  };
+  return (
+    <div ref={box} className={style.tracks} data-theme={theme}>
+      <canvas
+        ref={canvas}
+        style={{ width, height }}
+        onPointerDown={(e) => {
+          e.currentTarget.setPointerCapture(e.pointerId);
+          pick(e.clientX);
+        }}
+        onPointerMove={(e) => e.buttons === 1 && pick(e.clientX)}
+      />
+    </div>
+  );
+}
+
+function Status({ page }: { readonly page: TracePage | undefined }) {
+  const t = useT();
+  const cursor = useLab((s) => s.cursor);
+  const phase = useLab((s) => s.phase);
+  const counts = useLab((s) => s.counts);
+  const stop = useLab((s) => s.stop);
+  const branches = useLab((s) => s.branches);
+  const branch = useLab((s) => s.branch);
+  const total = page?.total ?? 0;
+  return (
+    <>
+      <p className={style.status}>
+        {phase === 'running' && <strong>{t('running')} </strong>}
+        <span data-testid="position">
+          {total > 0
+            ? t('position', { step: (page?.cursorRow ?? -1) + 1, total, T: cursor.T })
+            : t('nothingYet')}
+        </span>
+        {stop.kind === 'end' && phase === 'paused' && <strong> · {t(`end_${stop.reason}`)}</strong>}
+      </p>
+      <span className={style.spring} />
+      {branches.length > 1 && (
+        <label className="small nowrap">
+          {t('branch')}{' '}
+          <select
+            className="field"
+            value={branch}
+            onChange={(e) => void session().switchBranch(Number(e.target.value))}
+          >
+            {branches.map((b) => (
+              <option key={b.id} value={b.id}>
+                {b.name}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
+      {counts.traps + counts.silent > 0 && (
+        <p className={style.counts}>{t('counts', { traps: counts.traps, silent: counts.silent })}</p>
+      )}
+    </>
+  );
+}
+
+export function Timeline() {
+  const t = useT();
+  const started = useLab((s) => s.config !== undefined && s.phase !== 'loading');
+  const { model: page } = useAsked(started ? 'timeline' : undefined, windowPage);
+  const rows = page?.rows.length ?? 0;
+  const row = page?.cursorRow ?? -1;
+  return (
+    <div className={style.timeline}>
+      <div className={style.bar}>
+        <Transport />
+        <Status page={page} />
+      </div>
+      <MoreTransport />
+      {page && rows > 0 && (
+        <>
+          <Tracks page={page} />
+          <input
+            className={style.scrub}
+            type="range"
+            aria-label={t('scrub')}
+            aria-valuetext={t('position', {
+              step: row + 1,
+              total: page.total,
+              T: formatNumber(labState().cursor.T),
+            })}
+            min={-1}
+            max={page.total - 1}
+            value={row}
+            onChange={(e) => void scrub(Number(e.target.value))}
+          />
+        </>
+      )}
+    </div>
+  );
+}

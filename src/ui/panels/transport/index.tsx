@@ -1,0 +1,156 @@
+// Run, pause and step, both ways. Three buttons at first; the others wait behind one.
+
+import type { StepKind } from '../../../lab/types.ts';
+import { type ShellKey, useT } from '../../i18n/index.ts';
+import { goto, runOrPause, step } from '../../shell/actions.ts';
+import { session, useLab } from '../../store/lab.ts';
+import { type Axis, useSettings } from '../../store/settings.ts';
+import { useUi } from '../../store/ui.ts';
+import { Icon } from '../../widgets/icon.tsx';
+import style from './style.module.css';
+
+const MORE: readonly (readonly [kind: StepKind, key: string])[] = [
+  ['instruction', 'I'],
+  ['over', 'O'],
+  ['trap', 'T'],
+  ['domainTrap', 'D'],
+];
+const SPEEDS = [0, 1_000_000, 100_000, 10_000, 1000, 100] as const;
+
+export function Transport() {
+  const t = useT();
+  const phase = useLab((s) => s.phase);
+  const atStart = useLab((s) => s.cursor.seq === 0 && s.cursor.T === 0);
+  const ended = useLab((s) => s.ended !== undefined && s.cursor.T === s.end.T && s.cursor.seq === s.end.seq);
+  const more = useUi((s) => s.moreTransport);
+  const running = phase === 'running';
+  const dead = phase !== 'paused' && !running;
+  return (
+    <div className={style.transport} role="toolbar" aria-label={t('transport')}>
+      <button
+        type="button"
+        className="button"
+        disabled={dead || atStart}
+        aria-keyshortcuts=","
+        onClick={() => void step('phase', -1)}
+      >
+        <Icon name="back" /> {t('back')} <kbd className="key">,</kbd>
+      </button>
+      <button
+        type="button"
+        className="button"
+        disabled={dead || (ended && !running)}
+        aria-keyshortcuts="F8"
+        onClick={() => void runOrPause()}
+      >
+        <Icon name={running ? 'pause' : 'run'} /> {t(running ? 'pause' : 'run')} <kbd className="key">R</kbd>
+      </button>
+      <button
+        type="button"
+        className="button"
+        disabled={dead || ended}
+        aria-keyshortcuts="."
+        onClick={() => void step('phase', 1)}
+      >
+        <Icon name="forward" /> {t('step')} <kbd className="key">.</kbd>
+      </button>
+      <button
+        type="button"
+        className="button square"
+        aria-label={t('moreSteps')}
+        aria-expanded={more}
+        onClick={() => useUi.getState().set({ moreTransport: !more })}
+      >
+        <Icon name="more" />
+      </button>
+    </div>
+  );
+}
+
+/** The other steps, speed, axis and breakpoints: a row of its own when opened. */
+export function MoreTransport() {
+  const t = useT();
+  const open = useUi((s) => s.moreTransport);
+  const selected = useUi((s) => s.selected);
+  const end = useLab((s) => s.end);
+  const speed = useLab((s) => s.ticksPerSecond);
+  const { axis, set } = useSettings();
+  if (!open) return null;
+  const toCursor = async (): Promise<void> => {
+    const page = selected === undefined ? [] : await session().group(selected);
+    if (page[0]) await goto({ T: page[0].T, seq: page[0].seq, within: true });
+  };
+  return (
+    <div className={style.more}>
+      {MORE.map(([kind, key]) => (
+        <span key={kind} className={style.pair}>
+          <button
+            type="button"
+            className="button square edged"
+            aria-label={t(`back_${kind}` as ShellKey)}
+            onClick={() => void step(kind, -1, kind === 'domainTrap')}
+          >
+            <Icon name="back" />
+          </button>
+          <span className="small">
+            {t(`step_${kind}` as ShellKey)} <kbd className="key">{key}</kbd>
+          </span>
+          <button
+            type="button"
+            className="button square edged"
+            aria-label={t(`forward_${kind}` as ShellKey)}
+            onClick={() => void step(kind, 1, kind === 'domainTrap')}
+          >
+            <Icon name="forward" />
+          </button>
+        </span>
+      ))}
+      <button
+        type="button"
+        className="button edged"
+        onClick={() => void goto({ T: 0, seq: 0, within: false })}
+      >
+        <Icon name="toStart" /> {t('toStart')}
+      </button>
+      <button type="button" className="button edged" onClick={() => void goto(end)}>
+        <Icon name="toEnd" /> {t('toEnd')}
+      </button>
+      <button
+        type="button"
+        className="button edged"
+        disabled={selected === undefined}
+        onClick={() => void toCursor()}
+      >
+        {t('toSelected')}
+      </button>
+      <button
+        type="button"
+        className="button edged"
+        onClick={() => useUi.getState().set({ dialog: 'breakpoints' })}
+      >
+        <Icon name="breakpoint" /> {t('breakpoints')} <kbd className="key">B</kbd>
+      </button>
+      <label className="small">
+        {t('axis')}{' '}
+        <select className="field" value={axis} onChange={(e) => set({ axis: e.target.value as Axis })}>
+          <option value="steps">{t('axis_steps')}</option>
+          <option value="ticks">{t('axis_ticks')}</option>
+        </select>
+      </label>
+      <label className="small">
+        {t('speed')}{' '}
+        <select
+          className="field"
+          value={SPEEDS.find((x) => x === speed) ?? 0}
+          onChange={(e) => session().setSpeed(Number(e.target.value))}
+        >
+          {SPEEDS.map((s) => (
+            <option key={s} value={s}>
+              {s === 0 ? t('speed_full') : t('ticksPerSecond', { n: s })}
+            </option>
+          ))}
+        </select>
+      </label>
+    </div>
+  );
+}

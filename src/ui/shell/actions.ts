@@ -1,0 +1,126 @@
+// What buttons, keys and tours do. One place, so that all three mean the same.
+
+import type { Direction, LabConfig, Moment, StepKind } from '../../lab/types.ts';
+import { translate } from '../../lab/i18n/text.ts';
+import { SHELL, type ShellKey } from '../i18n/index.ts';
+import { labState, session, settled } from '../store/lab.ts';
+import { useSettings } from '../store/settings.ts';
+import { notify, useUi } from '../store/ui.ts';
+import { configOf, configOfImage, type Lab, labOf, OWN } from './labs.ts';
+
+const say = (key: ShellKey, values: Readonly<Record<string, string | number>> = {}): string =>
+  translate(SHELL, useSettings.getState().lang, key, values);
+const busy = (): boolean => ['loading', 'seeking', 'empty', 'error'].includes(labState().phase);
+
+/** An error that a person should read, not one of ours. */
+async function attempt(work: () => Promise<void> | void): Promise<void> {
+  try {
+    await work();
+  } catch (e) {
+    notify(e instanceof Error ? e.message : String(e));
+  }
+}
+
+export async function step(kind: StepKind, direction: Direction, sameDomain = false): Promise<void> {
+  const s = labState();
+  if (busy()) return;
+  useUi.getState().set({ selected: undefined });
+  if (s.phase === 'running') await session().pause();
+  await attempt(() => session().step(kind, direction, sameDomain ? s.running : undefined));
+}
+export async function runOrPause(): Promise<void> {
+  const s = labState();
+  if (s.phase === 'running') await session().pause();
+  else if (!busy()) {
+    useUi.getState().set({ selected: undefined });
+    session().run();
+  }
+}
+export async function goto(moment: Moment): Promise<void> {
+  if (labState().phase === 'running') await session().pause();
+  useUi.getState().set({ selected: undefined });
+  await attempt(() => session().goto(moment));
+}
+/** Runs until the instruction at an address is next, whatever breakpoints a person has. */
+export async function runToAddress(address: number, domid: number | undefined): Promise<void> {
+  const mine = labState().breakpoints;
+  const id = 1 + Math.max(0, ...mine.map((b) => b.id));
+  session().setBreakpoints([
+    ...mine.map((b) => ({ ...b, enabled: false })),
+    { id, enabled: true, address, ...(domid === undefined ? {} : { domid }) },
+  ]);
+  session().run();
+  await settled();
+  session().setBreakpoints(mine);
+}
+
+/** The address of this moment, for another browser or another day. */
+export async function linkHere(): Promise<string> {
+  const link = await session().link();
+  return /^https?:/.test(link)
+    ? link
+    : `${location.origin}${location.pathname}#m=${link.replace(/^#?(m=)?/, '')}`;
+}
+export const copyLink = (): Promise<void> =>
+  attempt(async () => {
+    const url = await linkHere();
+    try {
+      await navigator.clipboard.writeText(url);
+      notify(say('linkCopied'));
+    } catch {
+      location.hash = url.slice(url.indexOf('#') + 1);
+      notify(say('linkInBar'));
+    }
+  });
+
+/** Puts a lab on stage, paused at its first instruction. */
+export async function openLab(id: string): Promise<void> {
+  const lab = labOf(id);
+  useUi.getState().set({ lab: lab.id, selected: undefined, dialog: undefined, keysGoTo: undefined });
+  if (location.hash !== `#${lab.id}`) history.replaceState(null, '', `#${lab.id}`);
+  await attempt(async () => {
+    if (labState().phase === 'running') await session().pause();
+    await session().boot(await configOf(lab));
+  });
+}
+async function bootOwn(config: LabConfig): Promise<void> {
+  useUi.getState().set({ lab: OWN.id, selected: undefined, dialog: undefined });
+  history.replaceState(null, '', '#own');
+  localStorage.setItem('ringside.own', JSON.stringify(config));
+  await attempt(() => session().boot(config));
+}
+/** Boots what was dropped; what is wrong with it is said, and what stood on stage stays. */
+export const bootFile = (file: File): Promise<void> =>
+  attempt(async () => {
+    const answer = await session().addImage(file.name, new Uint8Array(await file.arrayBuffer()));
+    if ('error' in answer) useUi.getState().set({ badImage: { name: file.name, error: answer.error } });
+    else await bootOwn(configOfImage(file.name, answer.sha256));
+  });
+/** The last dropped image, after a reload. */
+export async function reopenOwn(): Promise<boolean> {
+  const kept = localStorage.getItem('ringside.own');
+  if (!kept) return false;
+  await bootOwn(JSON.parse(kept) as LabConfig);
+  return true;
+}
+
+/** The panels on stage: what the person chose, or the lab's opening. */
+export const columnsOf = (
+  lab: Lab,
+  layouts: Readonly<Record<string, readonly (readonly string[])[]>>,
+): readonly (readonly string[])[] => layouts[lab.id] ?? lab.opening;
+export function setColumns(columns: readonly (readonly string[])[]): void {
+  const { lab } = useUi.getState();
+  useSettings.getState().set({ layouts: { ...useSettings.getState().layouts, [lab]: columns } });
+}
+export function resetLayout(): void {
+  const { lab } = useUi.getState();
+  const { layouts, sizes, set } = useSettings.getState();
+  const { [lab]: _gone, ...others } = layouts;
+  set({
+    layouts: others,
+    guideOpen: true,
+    sizes: Object.fromEntries(Object.entries(sizes).filter(([k]) => !k.startsWith(`${lab}/`))),
+  });
+  useUi.getState().set({ layoutEpoch: useUi.getState().layoutEpoch + 1 });
+}

@@ -1,0 +1,45 @@
+// The whole page: header, at most three panels and the Guide, the timeline. Everything a person can do goes through actions.ts.
+
+import { useEffect } from 'react';
+import { useT } from '../i18n/index.ts';
+import { Timeline } from '../panels/timeline/index.tsx';
+import { useLab } from '../store/lab.ts';
+import { useSettings } from '../store/settings.ts';
+import { useUi } from '../store/ui.ts';
+import style from './app.module.css';
+import { Dialogs } from './dialogs.tsx';
+import { DropZone } from './drop.tsx';
+import { Header } from './header.tsx';
+import { LiveRegion } from './live.tsx';
+import { Stage } from './stage.tsx';
+import { NotIsolated, Trouble } from './trouble.tsx';
+import { useKeys } from './use-keys.ts';
+
+export function App() {
+  const t = useT();
+  const { lang, theme } = useSettings();
+  const notice = useUi((s) => s.notice);
+  const isolated = useLab((s) => s.isolated);
+  useKeys();
+  useEffect(() => {
+    document.documentElement.lang = lang;
+    document.documentElement.dataset['theme'] = theme;
+  }, [lang, theme]);
+  return (
+    <DropZone>
+      <div className={style.app}>
+        <Header />
+        <Trouble />
+        <main className={style.main}>{isolated ? <Stage /> : <NotIsolated />}</main>
+        <section className={style.timeline} data-region="timeline" aria-label={t('timeline')} tabIndex={-1}>
+          <Timeline />
+        </section>
+        <p role="status" className={notice ? style.notice : 'visually-hidden'}>
+          {notice}
+        </p>
+        <LiveRegion />
+        <Dialogs />
+      </div>
+    </DropZone>
+  );
+}

@@ -1,0 +1,85 @@
+// What went wrong, who, where, and the way out. Nothing disappears by itself.
+
+import { useT } from '../i18n/index.ts';
+import { session, useLab } from '../store/lab.ts';
+import { useUi } from '../store/ui.ts';
+import { openLab, step } from './actions.ts';
+import style from './app.module.css';
+
+export function Trouble() {
+  const t = useT();
+  const phase = useLab((s) => s.phase);
+  const error = useLab((s) => s.error);
+  const stop = useLab((s) => s.stop);
+  const progress = useLab((s) => s.progress);
+  const { badImage, set } = useUi();
+  if (badImage)
+    return (
+      <div className={style.trouble} role="alert">
+        <p>
+          <strong>{badImage.name}</strong>: {badImage.error}
+        </p>
+        <a className="button edged" href="guests/starter/kernel.c" download>
+          {t('starterSource')}
+        </a>
+        <a className="button edged" href="guests/starter/starter.elf" download>
+          {t('starterElf')}
+        </a>
+        <button type="button" className="button" onClick={() => set({ badImage: undefined })}>
+          {t('close')}
+        </button>
+      </div>
+    );
+  if (phase === 'error' || stop.kind === 'error' || stop.kind === 'diverged')
+    return (
+      <div className={style.trouble} role="alert">
+        <p>
+          {error ??
+            (stop.kind === 'diverged'
+              ? t('diverged', { T: stop.T })
+              : stop.kind === 'error'
+                ? stop.text
+                : '')}
+        </p>
+        <button type="button" className="button edged" onClick={() => void openLab('hello')}>
+          {t('openAtStart')}
+        </button>
+      </div>
+    );
+  if (stop.kind === 'end' && (stop.reason === 'crash' || stop.reason === 'panic'))
+    return (
+      <div className={style.trouble} role="alert">
+        <p>{stop.text}</p>
+        <button type="button" className="button edged" onClick={() => void step('trap', -1)}>
+          {t('oneStepBefore')}
+        </button>
+      </div>
+    );
+  if (progress !== undefined && phase === 'seeking')
+    return (
+      <div className={style.trouble}>
+        <p>{t('seeking')}</p>
+        <progress value={progress} max={1} aria-label={t('seeking')} />
+        <button type="button" className="button" onClick={() => session().cancel()}>
+          {t('cancel')}
+        </button>
+      </div>
+    );
+  return null;
+}
+
+export function NotIsolated() {
+  const t = useT();
+  return (
+    <div className={style.centre}>
+      <h2>{t('notIsolatedTitle')}</h2>
+      <p>{t('notIsolatedWhy')}</p>
+      <p>{t('notIsolatedDo')}</p>
+      <p>
+        <button type="button" className="button edged" onClick={() => location.reload()}>
+          {t('reload')}
+        </button>
+      </p>
+    </div>
+  );
+}

@@ -1,0 +1,43 @@
+// What is open on the page right now. Gone with the page.
+
+import { create } from 'zustand';
+
+export type Dialog = 'views' | 'keys' | 'labs' | 'breakpoints' | undefined;
+export type Step = 'instruction' | 'over' | 'phase' | 'trap' | 'domainTrap';
+
+interface UiStore {
+  /** Which lab is on stage: an id of labs.ts, or 'own' for a dropped image. */
+  readonly lab: string;
+  readonly dialog: Dialog;
+  /** A one-line message near the header: 'Link copied'. Spoken once. */
+  readonly notice: string;
+  /** The record a person selected in the log or on the timeline: what Explain and the control picture show instead of the cursor's. */
+  readonly selected: number | undefined;
+  /** Panel key whose console takes the keys, undefined = the lab. */
+  readonly keysGoTo: string | undefined;
+  readonly moreTransport: boolean;
+  /** What was wrong with the last dropped file. */
+  readonly badImage: { readonly name: string; readonly error: string } | undefined;
+  /** Grows when the layout is reset: panel groups begin again. */
+  readonly layoutEpoch: number;
+  set(values: Partial<Omit<UiStore, 'set'>>): void;
+}
+export const useUi = create<UiStore>()((set) => ({
+  lab: 'hello',
+  dialog: undefined,
+  notice: '',
+  selected: undefined,
+  keysGoTo: undefined,
+  moreTransport: false,
+  badImage: undefined,
+  layoutEpoch: 0,
+  set: (values) => set(values),
+}));
+
+let timer: ReturnType<typeof setTimeout> | undefined;
+/** Says something once, for six seconds. */
+export function notify(notice: string): void {
+  clearTimeout(timer);
+  useUi.getState().set({ notice });
+  timer = setTimeout(() => useUi.getState().set({ notice: '' }), 6000);
+}
