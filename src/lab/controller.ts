@@ -22,15 +22,43 @@ import { groupOf, groupRow, Rows } from './rows.ts';
 import { nextInstruction } from './step-over.ts';
 import { Timeline } from './timeline.ts';
 import {
-  type Branch, type Breakpoint, type Direction, type DomainSummary, type ImageMap, type InputAct, type InputEntry, type LabConfig, type LabState,
-  MACHINE_VERSION, type Moment, type StepKind, type StopReason, type TracePage, type TraceQuery,
+  type Branch,
+  type Breakpoint,
+  type Direction,
+  type DomainSummary,
+  type ImageMap,
+  type InputAct,
+  type InputEntry,
+  type LabConfig,
+  type LabState,
+  MACHINE_VERSION,
+  type Moment,
+  type StepKind,
+  type StopReason,
+  type TracePage,
+  type TraceQuery,
 } from './types.ts';
 
 const START: Moment = { T: 0, seq: 0, within: false };
 const EMPTY: LabState = {
-  phase: 'empty', config: undefined, cursor: START, end: START, ended: undefined, stop: { kind: 'start' }, domains: [], running: undefined, branch: 0,
-  branches: [], breakpoints: [], progress: undefined, ticksPerSecond: 0, instructions: 0, counts: { traps: 0, hypercalls: 0, silent: 0, refused: 0 },
-  isolated: false, error: undefined, revision: 0,
+  phase: 'empty',
+  config: undefined,
+  cursor: START,
+  end: START,
+  ended: undefined,
+  stop: { kind: 'start' },
+  domains: [],
+  running: undefined,
+  branch: 0,
+  branches: [],
+  breakpoints: [],
+  progress: undefined,
+  ticksPerSecond: 0,
+  instructions: 0,
+  counts: { traps: 0, hypercalls: 0, silent: 0, refused: 0 },
+  isolated: false,
+  error: undefined,
+  revision: 0,
 };
 /** Milliseconds the machine runs between two looks at the mailbox. */
 const SLICE_MS = 8;
@@ -129,12 +157,30 @@ export class Controller {
     const { m } = tl.machine;
     if (tl.history.divergedAt !== 0) stop = { kind: 'diverged', T: tl.history.TOf(tl.history.divergedAt) };
     const cursor = tl.moment;
-    if (cursor.seq > this.end.seq || (cursor.seq === this.end.seq && cursor.T > this.end.T)) this.end = cursor;
+    if (cursor.seq > this.end.seq || (cursor.seq === this.end.seq && cursor.T > this.end.T))
+      this.end = cursor;
     this.publish({
-      phase, config: this.config, cursor, end: this.end, ended: this.ended, stop, domains: this.summaries(),
-      running: this.currentDomid(), branch: this.branch, branches: this.listBranches(), breakpoints: this.breakpoints, progress: undefined,
-      ticksPerSecond: this.speed, instructions: m.r64(HEADER + MACHINE.instructions), error: undefined,
-      counts: { traps: m.u32[COUNT_TYPE + RT.trap]! >>> 1, hypercalls: m.u32[COUNT_TYPE + RT.hypercall]! >>> 1, silent: this.silent, refused: this.refused },
+      phase,
+      config: this.config,
+      cursor,
+      end: this.end,
+      ended: this.ended,
+      stop,
+      domains: this.summaries(),
+      running: this.currentDomid(),
+      branch: this.branch,
+      branches: this.listBranches(),
+      breakpoints: this.breakpoints,
+      progress: undefined,
+      ticksPerSecond: this.speed,
+      instructions: m.r64(HEADER + MACHINE.instructions),
+      error: undefined,
+      counts: {
+        traps: m.u32[COUNT_TYPE + RT.trap]! >>> 1,
+        hypercalls: m.u32[COUNT_TYPE + RT.hypercall]! >>> 1,
+        silent: this.silent,
+        refused: this.refused,
+      },
     });
   }
 
@@ -158,7 +204,9 @@ export class Controller {
         state: DOMAIN_STATES[m.r32(d + DOMAIN.state)] ?? '',
         vcpuState: v ? (RUNSTATES[m.r32(xv(v) + XVCPU.run)] ?? '') : '',
         memoryMiB: (m.r32(d + DOMAIN.totPages) * 4096) / 1048576,
-        image: Array.from(m.copyOut(d + DOMAIN.imageHash, 32), (b) => b.toString(16).padStart(2, '0')).join(''),
+        image: Array.from(m.copyOut(d + DOMAIN.imageHash, 32), (b) => b.toString(16).padStart(2, '0')).join(
+          '',
+        ),
         shutdownCode: m.r32(d + DOMAIN.state) >= 3 ? m.r32(d + DOMAIN.shutdownCode) : undefined,
         letter: kind === DOMAIN_KIND.pv ? String.fromCharCode(64 + m.r32(d + DOMAIN.domid)) : 'S',
       });
@@ -169,7 +217,11 @@ export class Controller {
   // ---- running ----
 
   /** Runs in slices until `done` says so, the machine stops by itself or a person asks. */
-  private async drive(limits: { untilT?: number; untilSeq?: number; untilTicks?: number; hostSlice?: number }, done: () => boolean, phase: 'running' | 'seeking'): Promise<RunResult> {
+  private async drive(
+    limits: { untilT?: number; untilSeq?: number; untilTicks?: number; hostSlice?: number },
+    done: () => boolean,
+    phase: 'running' | 'seeking',
+  ): Promise<RunResult> {
     const { tl, host } = this;
     this.stopAsked = false;
     const from = tl.T;
@@ -177,7 +229,10 @@ export class Controller {
     for (;;) {
       const start = host.now();
       const startTicks = tl.ticks;
-      const pace = this.speed > 0 && phase === 'running' ? Math.max(1, Math.floor((this.speed * SLICE_MS) / 1000)) : Infinity;
+      const pace =
+        this.speed > 0 && phase === 'running'
+          ? Math.max(1, Math.floor((this.speed * SLICE_MS) / 1000))
+          : Infinity;
       let hit = false;
       const result = tl.run({
         ...limits,
@@ -191,11 +246,25 @@ export class Controller {
           return hit || this.stopAsked || host.now() - start > SLICE_MS;
         },
       });
-      if (result.kind === 'phase' || result.kind === 'ended' || result.kind === 'waiting' || hit || this.stopAsked || tl.history.divergedAt) return result;
-      if (result.kind === 'reached' && (tl.ticks >= (limits.untilTicks ?? Infinity) || (tl.T >= (limits.untilT ?? Infinity) && tl.seq >= (limits.untilSeq ?? 0)))) return result;
+      if (
+        result.kind === 'phase' ||
+        result.kind === 'ended' ||
+        result.kind === 'waiting' ||
+        hit ||
+        this.stopAsked ||
+        tl.history.divergedAt
+      )
+        return result;
+      if (
+        result.kind === 'reached' &&
+        (tl.ticks >= (limits.untilTicks ?? Infinity) ||
+          (tl.T >= (limits.untilT ?? Infinity) && tl.seq >= (limits.untilSeq ?? 0)))
+      )
+        return result;
       if (host.now() - this.lastPublish > PUBLISH_MS) {
         this.settled({ kind: 'user' }, phase);
-        if (phase === 'seeking' && limits.untilT !== undefined) this.publish({ progress: Math.min(1, (tl.T - from) / Math.max(1, limits.untilT - from)) });
+        if (phase === 'seeking' && limits.untilT !== undefined)
+          this.publish({ progress: Math.min(1, (tl.T - from) / Math.max(1, limits.untilT - from)) });
       }
       const spent = host.now() - start;
       if (pace !== Infinity && spent < SLICE_MS) await sleep(SLICE_MS - spent);
@@ -207,14 +276,19 @@ export class Controller {
     const { tl } = this;
     if (result.kind === 'ended') {
       const reason = stopReason(tl.machine.m);
-      this.ended = { kind: 'end', reason: reason === 'none' || reason === 'suspend' ? 'poweroff' : reason, text: reason === 'panic' ? this.panicText() : '' };
+      this.ended = {
+        kind: 'end',
+        reason: reason === 'none' || reason === 'suspend' ? 'poweroff' : reason,
+        text: reason === 'panic' ? this.panicText() : '',
+      };
       this.settled(this.ended);
     } else if (result.kind === 'waiting') this.settled({ kind: 'end', reason: 'idle', text: '' });
     else this.settled(this.stopAsked ? { kind: 'user' } : otherwise);
   }
   private panicText(): string {
     const { history } = this.tl;
-    for (let s = history.last; s >= history.first && s > 0; s--) if (history.typeOf(s) === RT.panic) return text(history.get(s)?.data);
+    for (let s = history.last; s >= history.first && s > 0; s--)
+      if (history.typeOf(s) === RT.panic) return text(history.get(s)?.data);
     return '';
   }
 
@@ -224,7 +298,8 @@ export class Controller {
     this.publish({ phase: 'running' });
     const from = tl.seq;
     const startTicks = tl.ticks;
-    let hitSeq = 0, hitId = 0;
+    let hitSeq = 0,
+      hitId = 0;
     const active = this.breakpoints.filter((b) => b.enabled);
     const byRecord = active.filter((b) => b.address === undefined);
     const byAddress = active.filter((b) => b.address !== undefined);
@@ -237,12 +312,20 @@ export class Controller {
       if (byAddress.length === 0 || tl.ticks === startTicks) return false;
       const { m } = tl.machine;
       const v = m.r32(HEADER + MACHINE.current);
-      const b = v ? byAddress.find((p) => p.address === m.r32(v + VCPU.eip) && (p.domid === undefined || p.domid === this.currentDomid())) : undefined;
+      const b = v
+        ? byAddress.find(
+            (p) =>
+              p.address === m.r32(v + VCPU.eip) && (p.domid === undefined || p.domid === this.currentDomid()),
+          )
+        : undefined;
       if (b) hitId = b.id;
       return b !== undefined;
     };
     const result = await this.drive(
-      { ...(until ? { untilT: until.T, untilSeq: until.seq } : {}), ...(byAddress.length > 0 ? { hostSlice: 1 } : {}) },
+      {
+        ...(until ? { untilT: until.T, untilSeq: until.seq } : {}),
+        ...(byAddress.length > 0 ? { hostSlice: 1 } : {}),
+      },
       () => hitSeq !== 0 || atAddress(),
       'running',
     );
@@ -253,8 +336,12 @@ export class Controller {
     } else this.finish(result, hitId !== 0 ? { kind: 'breakpoint', id: hitId } : { kind: 'step' });
   }
 
-  pause(): void { this.stopAsked = true; }
-  cancel(): void { this.stopAsked = true; }
+  pause(): void {
+    this.stopAsked = true;
+  }
+  cancel(): void {
+    this.stopAsked = true;
+  }
   setSpeed(ticksPerSecond: number): void {
     this.speed = ticksPerSecond;
     this.publish({ ticksPerSecond });
@@ -271,7 +358,9 @@ export class Controller {
       this.publish({ progress: Math.min(1, (tl.T - from) / Math.max(1, moment.T - from)) });
       await this.host.breathe();
       sliceEnd = this.host.now() + SLICE_MS;
-      result = moment.within ? tl.runToRecord(moment.seq, () => this.host.now() > sliceEnd) : tl.run({ untilT: moment.T, untilSeq: moment.seq, pause: () => this.host.now() > sliceEnd });
+      result = moment.within
+        ? tl.runToRecord(moment.seq, () => this.host.now() > sliceEnd)
+        : tl.run({ untilT: moment.T, untilSeq: moment.seq, pause: () => this.host.now() > sliceEnd });
     }
     this.finish(result, { kind: 'step' });
   }
@@ -283,7 +372,9 @@ export class Controller {
     else await this.stepBack(kind, domid);
   }
 
-  private get cursorSeq(): number { return this.tl.within || this.tl.seq; }
+  private get cursorSeq(): number {
+    return this.tl.within || this.tl.seq;
+  }
 
   private async stepForward(kind: StepKind, domid: number | undefined): Promise<void> {
     const { tl } = this;
@@ -299,7 +390,9 @@ export class Controller {
     }
     const own = kind === 'domainTrap' ? (domid ?? this.currentDomid()) : domid;
     const from = this.cursorSeq;
-    const wanted = (seq: number): boolean => (kind === 'phase' || isTrapRow(tl.history, seq)) && (own === undefined || tl.history.domidOf(seq) === own);
+    const wanted = (seq: number): boolean =>
+      (kind === 'phase' || isTrapRow(tl.history, seq)) &&
+      (own === undefined || tl.history.domidOf(seq) === own);
     for (let seq = from + 1; seq <= tl.history.last; seq++) {
       if (tl.history.has(seq) && wanted(seq)) return this.goto({ T: tl.history.TOf(seq), seq, within: true });
     }
@@ -330,11 +423,15 @@ export class Controller {
       const result = await this.drive({ untilTicks: start + 1 }, () => false, 'running');
       return this.finish(result, { kind: 'step' });
     }
-    const result = await this.drive({ hostSlice: 1, untilTicks: start + OVER_LIMIT }, () => {
-      const now = mine();
-      if (!now || tl.ticks === start) return false;
-      return target === undefined || (m.r32(now + VCPU.eip) === target && m.r32(now + VCPU.gpr + 16) >= sp);
-    }, 'running');
+    const result = await this.drive(
+      { hostSlice: 1, untilTicks: start + OVER_LIMIT },
+      () => {
+        const now = mine();
+        if (!now || tl.ticks === start) return false;
+        return target === undefined || (m.r32(now + VCPU.eip) === target && m.r32(now + VCPU.gpr + 16) >= sp);
+      },
+      'running',
+    );
     return this.finish(result, { kind: 'step' });
   }
 
@@ -347,7 +444,11 @@ export class Controller {
         for (let guard = 0; moved && this.currentDomid() !== domid && guard < 64; guard++) {
           // Jump over the stretch in which others ran: to the switch record that took the processor away from this domain.
           let seq = tl.seq;
-          while (seq > history.first && !(history.typeOf(seq) === RT.switch && history.word(seq, 8) === domid)) seq--;
+          while (
+            seq > history.first &&
+            !(history.typeOf(seq) === RT.switch && history.word(seq, 8) === domid)
+          )
+            seq--;
           if (seq <= history.first) break;
           tl.goto({ T: history.TOf(seq), seq: seq - 1, within: false });
           moved = this.currentDomid() === domid || tl.back();
@@ -360,7 +461,8 @@ export class Controller {
     const oldest = tl.kept[0]?.seq ?? 0;
     for (let seq = from; seq > oldest && tl.history.has(seq); seq--) {
       if (own !== undefined && tl.history.domidOf(seq) !== own) continue;
-      if (kind === 'phase' || isTrapRow(tl.history, seq)) return this.goto({ T: tl.history.TOf(seq), seq, within: true });
+      if (kind === 'phase' || isTrapRow(tl.history, seq))
+        return this.goto({ T: tl.history.TOf(seq), seq, within: true });
     }
     tl.restore(tl.kept[0]!);
     this.settled({ kind: 'start' });
@@ -403,14 +505,32 @@ export class Controller {
     const { tl } = this;
     const known = this.fromOf.get(this.branch);
     const data: BranchData = {
-      id: this.branch, name: `#${this.branch}`, from: known?.from, parent: known?.parent, end: this.end, history: tl.history, entries: [...tl.log.entries], kept: [...tl.kept],
+      id: this.branch,
+      name: `#${this.branch}`,
+      from: known?.from,
+      parent: known?.parent,
+      end: this.end,
+      history: tl.history,
+      entries: [...tl.log.entries],
+      kept: [...tl.kept],
     };
     this.branches = [...this.branches.filter((b) => b.id !== this.branch), data];
   }
   private listBranches(): Branch[] {
     const known = this.fromOf.get(this.branch);
-    const own: Branch = { id: this.branch, name: `#${this.branch}`, from: known?.from, parent: known?.parent, end: this.end };
-    return [...this.branches.filter((b) => b.id !== this.branch).map(({ id, name, from, parent, end }) => ({ id, name, from, parent, end })), own].sort((a, b) => a.id - b.id);
+    const own: Branch = {
+      id: this.branch,
+      name: `#${this.branch}`,
+      from: known?.from,
+      parent: known?.parent,
+      end: this.end,
+    };
+    return [
+      ...this.branches
+        .filter((b) => b.id !== this.branch)
+        .map(({ id, name, from, parent, end }) => ({ id, name, from, parent, end })),
+      own,
+    ].sort((a, b) => a.id - b.id);
   }
 
   async switchBranch(id: number): Promise<void> {
@@ -482,7 +602,9 @@ export class Controller {
     return { total: seqs.length, from, rows, cursorRow: lastAtMost(seqs, this.cursorSeq) };
   }
 
-  group(seq: number): readonly TraceRecord[] { return this.tl.history.has(seq) ? groupOf(this.tl.history, seq) : []; }
+  group(seq: number): readonly TraceRecord[] {
+    return this.tl.history.has(seq) ? groupOf(this.tl.history, seq) : [];
+  }
 
   find(query: TraceQuery, direction: Direction): TraceRecord | undefined {
     const seqs = this.rowsOf(query).seqs;
@@ -495,7 +617,8 @@ export class Controller {
   consoleText(domid: number): { text: string; laterLines: number } {
     const { history } = this.tl;
     const seqs = this.rowsOf({ domid, types: ['console'] }).seqs;
-    let past = '', later = 0;
+    let past = '',
+      later = 0;
     for (const seq of seqs) {
       const data = text(history.get(seq)?.data);
       if (seq <= this.cursorSeq) past += data;
@@ -508,10 +631,18 @@ export class Controller {
     const { tl } = this;
     if (!this.config) throw new Error('no machine is loaded yet');
     const entries = tl.log.entries.slice(0, tl.log.position);
-    return encodeLink({ v: MACHINE_VERSION, config: this.config, log: entries, moment: tl.moment, hash: stateHash(tl.machine.m) });
+    return encodeLink({
+      v: MACHINE_VERSION,
+      config: this.config,
+      log: entries,
+      moment: tl.moment,
+      hash: stateHash(tl.machine.m),
+    });
   }
   /** The state hash at the cursor: links are checked against it. */
-  stateHash(): string { return stateHash(this.tl.machine.m); }
+  stateHash(): string {
+    return stateHash(this.tl.machine.m);
+  }
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
@@ -519,7 +650,12 @@ const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout
 /** Records at which "next trap" stops: the entry into Xen, a direct ring change, a silent moment, an upcall. */
 function isTrapRow(history: History, seq: number): boolean {
   const type = history.typeOf(seq);
-  return (type === RT.trap && history.phaseOf(seq) === PH.enter) || type === RT.ringchange || type === RT.silent || type === RT.upcall;
+  return (
+    (type === RT.trap && history.phaseOf(seq) === PH.enter) ||
+    type === RT.ringchange ||
+    type === RT.silent ||
+    type === RT.upcall
+  );
 }
 
 function matchesBreakpoint(history: History, seq: number, b: Breakpoint): boolean {
@@ -527,15 +663,22 @@ function matchesBreakpoint(history: History, seq: number, b: Breakpoint): boolea
   const type = history.typeOf(seq);
   const aux = history.word(seq, 6) >>> 16;
   if (b.outcome === 'silent') return type === RT.silent;
-  if (b.outcome === 'refused') return history.outcomeOf(seq) === OUT.refused && history.phaseOf(seq) === PH.answer;
-  if (b.hypercall !== undefined) return type === RT.hypercall && history.phaseOf(seq) === PH.decode && aux === b.hypercall;
-  if (b.vector !== undefined) return (type === RT.trap && history.phaseOf(seq) === PH.enter && aux === b.vector) || (type === RT.ringchange && aux === b.vector);
+  if (b.outcome === 'refused')
+    return history.outcomeOf(seq) === OUT.refused && history.phaseOf(seq) === PH.answer;
+  if (b.hypercall !== undefined)
+    return type === RT.hypercall && history.phaseOf(seq) === PH.decode && aux === b.hypercall;
+  if (b.vector !== undefined)
+    return (
+      (type === RT.trap && history.phaseOf(seq) === PH.enter && aux === b.vector) ||
+      (type === RT.ringchange && aux === b.vector)
+    );
   return b.domid !== undefined && isTrapRow(history, seq);
 }
 
 /** Index of the last element <= value, -1 when there is none. */
 function lastAtMost(sorted: readonly number[], value: number): number {
-  let lo = 0, hi = sorted.length;
+  let lo = 0,
+    hi = sorted.length;
   while (lo < hi) {
     const mid = (lo + hi) >>> 1;
     if (sorted[mid]! <= value) lo = mid + 1;

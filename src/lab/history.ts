@@ -18,13 +18,19 @@ export class History {
   divergedAt = 0;
 
   /** Takes a record from the recorder's drain. A record that is already known is compared, not stored. */
-  add(words: Uint32Array, at: number, data: Uint8Array | undefined): 'new' | 'same' | 'different' | 'verbose' {
+  add(
+    words: Uint32Array,
+    at: number,
+    data: Uint8Array | undefined,
+  ): 'new' | 'same' | 'different' | 'verbose' {
     const type = words[at + 4]! & 0xff;
     if (type === RT.ringindex) return 'verbose';
     const seq = words[at + 2]!;
-    if (seq <= this.last) return seq < this.first || this.matches(words, at, seq) ? 'same' : this.diverge(seq);
+    if (seq <= this.last)
+      return seq < this.first || this.matches(words, at, seq) ? 'same' : this.diverge(seq);
     if (seq !== this.last + 1) {
-      if (this.last === 0) this.first = seq; // a machine restored from a file: history begins here
+      if (this.last === 0)
+        this.first = seq; // a machine restored from a file: history begins here
       else return this.diverge(seq);
     }
     const chunk = (seq / CHUNK) | 0;
@@ -63,19 +69,33 @@ export class History {
     return true;
   }
 
-  has(seq: number): boolean { return seq >= this.first && seq <= this.last && seq > 0; }
+  has(seq: number): boolean {
+    return seq >= this.first && seq <= this.last && seq > 0;
+  }
   /** The record with this seq, undefined when it is not kept. */
   get(seq: number): TraceRecord | undefined {
     if (!this.has(seq)) return undefined;
     return decodeRecord(this.chunks[(seq / CHUNK) | 0]!, (seq % CHUNK) * RECORD_WORDS, this.data.get(seq));
   }
   /** Raw word i of a record: for filters over many records. The record must be kept. */
-  word(seq: number, i: number): number { return this.chunks[(seq / CHUNK) | 0]![(seq % CHUNK) * RECORD_WORDS + i]!; }
-  typeOf(seq: number): number { return this.word(seq, 4) & 0xff; }
-  phaseOf(seq: number): number { return (this.word(seq, 4) >>> 8) & 0xff; }
-  outcomeOf(seq: number): number { return (this.word(seq, 4) >>> 16) & 0xff; }
-  domidOf(seq: number): number { return this.word(seq, 5) & 0xffff; }
-  TOf(seq: number): number { return this.word(seq, 0) + this.word(seq, 1) * 4294967296; }
+  word(seq: number, i: number): number {
+    return this.chunks[(seq / CHUNK) | 0]![(seq % CHUNK) * RECORD_WORDS + i]!;
+  }
+  typeOf(seq: number): number {
+    return this.word(seq, 4) & 0xff;
+  }
+  phaseOf(seq: number): number {
+    return (this.word(seq, 4) >>> 8) & 0xff;
+  }
+  outcomeOf(seq: number): number {
+    return (this.word(seq, 4) >>> 16) & 0xff;
+  }
+  domidOf(seq: number): number {
+    return this.word(seq, 5) & 0xffff;
+  }
+  TOf(seq: number): number {
+    return this.word(seq, 0) + this.word(seq, 1) * 4294967296;
+  }
 
   /** A copy that shares nothing mutable, up to and including `seq`: the start of a new branch. */
   fork(seq: number): History {

@@ -38,13 +38,18 @@ export function hostLoop(machine: MachineParts, self: number, now: () => number)
       hostSlice: m.r32(CONTROL + CTL.limitSlice),
       host: self,
       hosts: m.r32(CONTROL + CTL.hosts),
-      pause: () => (m.u32[word(CTL.traceHead)]! - m.u32[word(CTL.traceTail)]!) >>> 0 > HALF_RING || now() - start > HOST_MS,
+      pause: () =>
+        (m.u32[word(CTL.traceHead)]! - m.u32[word(CTL.traceTail)]!) >>> 0 > HALF_RING ||
+        now() - start > HOST_MS,
     });
     if (result.kind === 'handoff' && result.to !== 0) {
       pass(m, result.to);
       continue;
     }
-    m.w32(CONTROL + CTL.reply, result.kind === 'phase' ? REPLY.phase : result.kind === 'handoff' ? REPLY.handoff : REPLY.other);
+    m.w32(
+      CONTROL + CTL.reply,
+      result.kind === 'phase' ? REPLY.phase : result.kind === 'handoff' ? REPLY.handoff : REPLY.other,
+    );
     m.w32(CONTROL + CTL.replySeq, result.kind === 'phase' ? result.seq : 0);
     pass(m, 0);
   }
@@ -70,7 +75,8 @@ export function coordinate(timeline: Timeline, hosts: number): void {
 function away(timeline: Timeline, limits: RunLimits, to: number): RunResult | undefined {
   const { m } = timeline.machine;
   const due = timeline.log.next();
-  const inputFirst = due !== undefined && (due.T < limits.untilT || (due.T === limits.untilT && due.seq <= limits.untilSeq));
+  const inputFirst =
+    due !== undefined && (due.T < limits.untilT || (due.T === limits.untilT && due.seq <= limits.untilSeq));
   m.w64(CONTROL + CTL.untilT, inputFirst ? due.T : limits.untilT);
   m.w32(CONTROL + CTL.untilSeq, inputFirst ? due.seq : limits.untilSeq);
   m.w64(CONTROL + CTL.untilTicks, limits.untilTicks);
@@ -80,6 +86,7 @@ function away(timeline: Timeline, limits: RunLimits, to: number): RunResult | un
     Atomics.wait(m.i32, BATON, held, 2);
     timeline.collect();
   }
-  if (m.r32(CONTROL + CTL.reply) === REPLY.phase) return { kind: 'phase', seq: m.r32(CONTROL + CTL.replySeq) };
+  if (m.r32(CONTROL + CTL.reply) === REPLY.phase)
+    return { kind: 'phase', seq: m.r32(CONTROL + CTL.replySeq) };
   return undefined;
 }

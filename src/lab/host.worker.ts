@@ -5,7 +5,10 @@ import { attachMachine } from '../toolstack/assemble.ts';
 import { hostLoop } from './host-loop.ts';
 import type { HostStart } from './messages.ts';
 
-const scope = self as unknown as { postMessage(message: 'ready'): void; onmessage: ((event: MessageEvent<HostStart>) => void) | null };
+const scope = self as unknown as {
+  postMessage(message: 'ready'): void;
+  onmessage: ((event: MessageEvent<HostStart>) => void) | null;
+};
 
 scope.onmessage = ({ data }) => {
   const machine = attachMachine(new Memory(data.buffer));

@@ -14,7 +14,8 @@ export async function sha256Of(bytes: Uint8Array): Promise<string> {
   return Array.from(new Uint8Array(digest), (b) => b.toString(16).padStart(2, '0')).join('');
 }
 
-const DB = 'ringside', STORE = 'images';
+const DB = 'ringside',
+  STORE = 'images';
 function database(): Promise<IDBDatabase> {
   return new Promise((resolve, reject) => {
     const open = indexedDB.open(DB, 1);
@@ -24,11 +25,14 @@ function database(): Promise<IDBDatabase> {
   });
 }
 function request<T>(make: (store: IDBObjectStore) => IDBRequest<T>, mode: IDBTransactionMode): Promise<T> {
-  return database().then((db) => new Promise((resolve, reject) => {
-    const r = make(db.transaction(STORE, mode).objectStore(STORE));
-    r.onsuccess = () => resolve(r.result);
-    r.onerror = () => reject(r.error ?? new Error('IndexedDB failed'));
-  }));
+  return database().then(
+    (db) =>
+      new Promise((resolve, reject) => {
+        const r = make(db.transaction(STORE, mode).objectStore(STORE));
+        r.onsuccess = () => resolve(r.result);
+        r.onerror = () => reject(r.error ?? new Error('IndexedDB failed'));
+      }),
+  );
 }
 
 interface Stored {
@@ -55,17 +59,26 @@ function ownMap(name: string, sha256: string, bytes: Uint8Array): ImageMap | und
 
 /** Finds the image of a domain; throws an error that names it when it is not here. */
 export async function findImage(spec: DomainSpec, sha256 = spec.image): Promise<LoadedImage> {
-  const kept = memory.get(sha256) ?? (await request<Stored | undefined>((s) => s.get(sha256), 'readonly').catch(() => undefined));
+  const kept =
+    memory.get(sha256) ??
+    (await request<Stored | undefined>((s) => s.get(sha256), 'readonly').catch(() => undefined));
   if (kept) return { sha256, bytes: kept.bytes, map: ownMap(kept.name, sha256, kept.bytes) };
   if (spec.path !== undefined) {
     const response = await fetch(spec.path);
     if (response.ok) {
       const bytes = new Uint8Array(await response.arrayBuffer());
       const found = await sha256Of(bytes);
-      if (found !== sha256) throw new Error(`“${spec.name}” has changed since this link was made: the image ${spec.path} has SHA-256 ${found.slice(0, 12)}…, the link expects ${sha256.slice(0, 12)}…. Open the lab at its start.`);
-      const map = await fetch(spec.path.replace(/\.elf$/, '.map.json')).then((r) => (r.ok ? (r.json() as Promise<ImageMap>) : undefined)).catch(() => undefined);
+      if (found !== sha256)
+        throw new Error(
+          `“${spec.name}” has changed since this link was made: the image ${spec.path} has SHA-256 ${found.slice(0, 12)}…, the link expects ${sha256.slice(0, 12)}…. Open the lab at its start.`,
+        );
+      const map = await fetch(spec.path.replace(/\.elf$/, '.map.json'))
+        .then((r) => (r.ok ? (r.json() as Promise<ImageMap>) : undefined))
+        .catch(() => undefined);
       return { sha256, bytes, map };
     }
   }
-  throw new Error(`The image of “${spec.name}” (SHA-256 ${sha256.slice(0, 12)}…) is not on this computer. Drop the file on the page, then open the link again.`);
+  throw new Error(
+    `The image of “${spec.name}” (SHA-256 ${sha256.slice(0, 12)}…) is not on this computer. Drop the file on the page, then open the link again.`,
+  );
 }

@@ -21,7 +21,9 @@ export type Images = (sha256: string) => Uint8Array | undefined;
 export class MissingImage extends Error {
   readonly sha256: string;
   constructor(spec: DomainSpec) {
-    super(`The image of “${spec.name}” (SHA-256 ${spec.image.slice(0, 12)}…) is not here. Drop the file on the page and open the link again.`);
+    super(
+      `The image of “${spec.name}” (SHA-256 ${spec.image.slice(0, 12)}…) is not here. Drop the file on the page and open the link again.`,
+    );
     this.sha256 = spec.image;
   }
 }
@@ -52,8 +54,16 @@ export function startAll(machine: XenMachine, config: LabConfig, images: Images)
 }
 
 const REGISTERS: Readonly<Record<string, number>> = {
-  eax: VCPU.gpr, ecx: VCPU.gpr + 4, edx: VCPU.gpr + 8, ebx: VCPU.gpr + 12, esp: VCPU.gpr + 16, ebp: VCPU.gpr + 20, esi: VCPU.gpr + 24,
-  edi: VCPU.gpr + 28, eip: VCPU.eip, eflags: VCPU.eflags,
+  eax: VCPU.gpr,
+  ecx: VCPU.gpr + 4,
+  edx: VCPU.gpr + 8,
+  ebx: VCPU.gpr + 12,
+  esp: VCPU.gpr + 16,
+  ebp: VCPU.gpr + 20,
+  esi: VCPU.gpr + 24,
+  edi: VCPU.gpr + 28,
+  eip: VCPU.eip,
+  eflags: VCPU.eflags,
 };
 /** EFLAGS bits a person may change: arithmetic flags, TF, DF, AC, ID. IF, IOPL and VM belong to Xen. */
 const EDITABLE_FLAGS = 0x0024_0dd5;
@@ -76,7 +86,8 @@ export function applyAct(machine: XenMachine, act: InputAct, images: Images): vo
     case 'editMemory': {
       const bytes = Uint8Array.from(act.bytes);
       note([act.maddr >>> 0], bytes);
-      if (act.maddr >= 0 && act.maddr + bytes.length <= m.nrFrames * PAGE_SIZE) frames.copyIn(act.maddr, bytes);
+      if (act.maddr >= 0 && act.maddr + bytes.length <= m.nrFrames * PAGE_SIZE)
+        frames.copyIn(act.maddr, bytes);
       break;
     }
     case 'editRegister': {
@@ -84,7 +95,8 @@ export function applyAct(machine: XenMachine, act: InputAct, images: Images): vo
       const at = REGISTERS[act.register];
       note([act.vcpu, act.value >>> 0], new TextEncoder().encode(act.register));
       if (at === undefined || !m.r32(v + VCPU.used)) break;
-      if (act.register === 'eflags') m.w32(v + at, (m.r32(v + at) & ~EDITABLE_FLAGS) | (act.value & EDITABLE_FLAGS));
+      if (act.register === 'eflags')
+        m.w32(v + at, (m.r32(v + at) & ~EDITABLE_FLAGS) | (act.value & EDITABLE_FLAGS));
       else m.w32(v + at, act.value);
       break;
     }
@@ -113,7 +125,9 @@ export class InputLog implements InputSource {
     this.images = images;
     this.entries = [...entries];
   }
-  next(): InputEntry | undefined { return this.entries[this.position]; }
+  next(): InputEntry | undefined {
+    return this.entries[this.position];
+  }
   apply(): void {
     const entry = this.entries[this.position++];
     if (entry) applyAct(this.machine, entry, this.images);

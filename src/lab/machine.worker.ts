@@ -9,7 +9,10 @@ import { type FromWorker, type HostStart, IMMEDIATE, type ToWorker } from './mes
 import type { Timeline } from './timeline.ts';
 import type { ImageMap } from './types.ts';
 
-const scope = self as unknown as { postMessage(message: FromWorker): void; onmessage: ((event: MessageEvent<ToWorker>) => void) | null };
+const scope = self as unknown as {
+  postMessage(message: FromWorker): void;
+  onmessage: ((event: MessageEvent<ToWorker>) => void) | null;
+};
 const send = (message: FromWorker): void => scope.postMessage(message);
 
 const images = new Map<string, Uint8Array>();
@@ -70,25 +73,44 @@ async function serve(message: ToWorker): Promise<unknown> {
         if (image.map) maps.set(image.sha256, image.map);
       }
       return undefined;
-    case 'boot': return controller.boot(message.config, message.log, message.goto);
-    case 'run': return controller.run(message.until);
-    case 'pause': return controller.pause();
-    case 'cancel': return controller.cancel();
-    case 'link': return controller.link();
-    case 'stateHash': return controller.stateHash();
-    case 'step': return controller.step(message.kind, message.direction, message.domid);
-    case 'goto': return controller.goto(message.moment);
-    case 'speed': return controller.setSpeed(message.ticksPerSecond);
-    case 'input': return controller.input(message.domid, message.bytes);
-    case 'edit': return controller.edit(message.act);
-    case 'branch': return controller.switchBranch(message.id);
-    case 'breakpoints': return controller.setBreakpoints(message.list);
-    case 'inspect': return controller.inspect(message.name, message.args);
-    case 'trace': return controller.trace(message.query, message.from, message.count);
-    case 'group': return controller.group(message.seq);
-    case 'find': return controller.find(message.query, message.direction);
-    case 'console': return controller.consoleText(message.domid);
-    default: throw new Error(`unknown message ${JSON.stringify(message satisfies never)}`);
+    case 'boot':
+      return controller.boot(message.config, message.log, message.goto);
+    case 'run':
+      return controller.run(message.until);
+    case 'pause':
+      return controller.pause();
+    case 'cancel':
+      return controller.cancel();
+    case 'link':
+      return controller.link();
+    case 'stateHash':
+      return controller.stateHash();
+    case 'step':
+      return controller.step(message.kind, message.direction, message.domid);
+    case 'goto':
+      return controller.goto(message.moment);
+    case 'speed':
+      return controller.setSpeed(message.ticksPerSecond);
+    case 'input':
+      return controller.input(message.domid, message.bytes);
+    case 'edit':
+      return controller.edit(message.act);
+    case 'branch':
+      return controller.switchBranch(message.id);
+    case 'breakpoints':
+      return controller.setBreakpoints(message.list);
+    case 'inspect':
+      return controller.inspect(message.name, message.args);
+    case 'trace':
+      return controller.trace(message.query, message.from, message.count);
+    case 'group':
+      return controller.group(message.seq);
+    case 'find':
+      return controller.find(message.query, message.direction);
+    case 'console':
+      return controller.consoleText(message.domid);
+    default:
+      throw new Error(`unknown message ${JSON.stringify(message satisfies never)}`);
   }
 }
 
@@ -98,7 +120,8 @@ scope.onmessage = ({ data }) => {
   const answer = (work: Promise<unknown>): Promise<void> =>
     work.then(
       (value) => send({ type: 'reply', id: data.id, value }),
-      (error: unknown) => send({ type: 'error', id: data.id, message: error instanceof Error ? error.message : String(error) }),
+      (error: unknown) =>
+        send({ type: 'error', id: data.id, message: error instanceof Error ? error.message : String(error) }),
     );
   if (IMMEDIATE.has(data.op)) {
     void answer(serve(data));

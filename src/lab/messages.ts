@@ -1,13 +1,41 @@
 // Everything that crosses between page and machine worker, as one union each way. An unknown message throws on either side.
 
-import type { Breakpoint, Direction, ImageMap, InputAct, InputEntry, LabConfig, LabState, Moment, StepKind, TraceQuery } from './types.ts';
+import type {
+  Breakpoint,
+  Direction,
+  ImageMap,
+  InputAct,
+  InputEntry,
+  LabConfig,
+  LabState,
+  Moment,
+  StepKind,
+  TraceQuery,
+} from './types.ts';
 
 export type Request =
-  | { readonly op: 'images'; readonly images: readonly { readonly sha256: string; readonly bytes: Uint8Array; readonly map: ImageMap | undefined }[] }
-  | { readonly op: 'boot'; readonly config: LabConfig; readonly log: readonly InputEntry[]; readonly goto: Moment | undefined }
+  | {
+      readonly op: 'images';
+      readonly images: readonly {
+        readonly sha256: string;
+        readonly bytes: Uint8Array;
+        readonly map: ImageMap | undefined;
+      }[];
+    }
+  | {
+      readonly op: 'boot';
+      readonly config: LabConfig;
+      readonly log: readonly InputEntry[];
+      readonly goto: Moment | undefined;
+    }
   | { readonly op: 'run'; readonly until: Moment | undefined }
   | { readonly op: 'pause' | 'cancel' | 'link' | 'stateHash' }
-  | { readonly op: 'step'; readonly kind: StepKind; readonly direction: Direction; readonly domid: number | undefined }
+  | {
+      readonly op: 'step';
+      readonly kind: StepKind;
+      readonly direction: Direction;
+      readonly domid: number | undefined;
+    }
   | { readonly op: 'goto'; readonly moment: Moment }
   | { readonly op: 'speed'; readonly ticksPerSecond: number }
   | { readonly op: 'input'; readonly domid: number; readonly bytes: Uint8Array }
@@ -28,7 +56,18 @@ export type FromWorker =
   | { readonly type: 'ready' };
 
 /** Requests answered at once, even while the machine runs; the others wait for each other. */
-export const IMMEDIATE: ReadonlySet<Request['op']> = new Set(['images', 'pause', 'cancel', 'speed', 'breakpoints', 'inspect', 'trace', 'group', 'find', 'console']);
+export const IMMEDIATE: ReadonlySet<Request['op']> = new Set([
+  'images',
+  'pause',
+  'cancel',
+  'speed',
+  'breakpoints',
+  'inspect',
+  'trace',
+  'group',
+  'find',
+  'console',
+]);
 
 /** To a further host: the memory and its number. */
 export interface HostStart {

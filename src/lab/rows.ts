@@ -6,7 +6,19 @@ import type { History } from './history.ts';
 import type { TraceQuery } from './types.ts';
 
 /** Types that stand as a row of their own when rows are whole traps. */
-const STANDALONE = new Set<number>([RT.ringchange, RT.silent, RT.upcall, RT.switch, RT.idle, RT.event, RT.domain, RT.input, RT.panic, RT.watch, RT.ud]);
+const STANDALONE = new Set<number>([
+  RT.ringchange,
+  RT.silent,
+  RT.upcall,
+  RT.switch,
+  RT.idle,
+  RT.event,
+  RT.domain,
+  RT.input,
+  RT.panic,
+  RT.watch,
+  RT.ud,
+]);
 /** A trap's records follow its enter record within this many. */
 const GROUP_REACH = 4096;
 
@@ -20,15 +32,19 @@ export class Rows {
   constructor(history: History, query: TraceQuery) {
     this.history = history;
     this.query = query;
-    this.types = query.types ? new Set(query.types.map((t) => RECORD_TYPES.findIndex((r) => r[0] === t))) : undefined;
+    this.types = query.types
+      ? new Set(query.types.map((t) => RECORD_TYPES.findIndex((r) => r[0] === t)))
+      : undefined;
   }
 
   /** seqs of matching records, oldest first. */
   get seqs(): readonly number[] {
     const { history } = this;
-    for (let seq = Math.max(this.seen + 1, history.first); seq <= history.last; seq++) if (this.matches(seq)) this.list.push(seq);
+    for (let seq = Math.max(this.seen + 1, history.first); seq <= history.last; seq++)
+      if (this.matches(seq)) this.list.push(seq);
     this.seen = history.last;
-    if (this.list.length > 0 && this.list[0]! < history.first) this.list = this.list.filter((s) => s >= history.first);
+    if (this.list.length > 0 && this.list[0]! < history.first)
+      this.list = this.list.filter((s) => s >= history.first);
     return this.list;
   }
 
@@ -37,11 +53,16 @@ export class Rows {
     const type = history.typeOf(seq);
     if (this.types && !this.types.has(type)) return false;
     if (query.domid !== undefined && history.domidOf(seq) !== query.domid) return false;
-    if (query.groups && !(type === RT.trap ? history.phaseOf(seq) === PH.enter : STANDALONE.has(type))) return false;
+    if (query.groups && !(type === RT.trap ? history.phaseOf(seq) === PH.enter : STANDALONE.has(type)))
+      return false;
     if (query.outcome !== undefined && OUTCOMES[groupOutcome(history, seq)] !== query.outcome) return false;
     if (query.text) {
       const record = history.get(seq);
-      const words = record ? `${record.type} ${describeRecord(record, 'en').map((p) => p.text).join('')}` : '';
+      const words = record
+        ? `${record.type} ${describeRecord(record, 'en')
+            .map((p) => p.text)
+            .join('')}`
+        : '';
       if (!words.toLowerCase().includes(query.text.toLowerCase())) return false;
     }
     return true;

@@ -11,14 +11,21 @@ export function nextInstruction(machine: XenMachine, v: number): number | undefi
   const eip = m.r32(v + VCPU.eip);
   const cs = v + VCPU.seg + SEGREG.$size;
   const start = (m.r32(cs + SEGREG.base) + eip) >>> 0;
-  const bytes = copyFromGuest(x, v, start, Math.min(15, 4096 - (start & 4095))) ?? copyFromGuest(x, v, start, 1);
+  const bytes =
+    copyFromGuest(x, v, start, Math.min(15, 4096 - (start & 4095))) ?? copyFromGuest(x, v, start, 1);
   if (!bytes) return undefined;
   let short = false;
-  const insn = decode((i) => {
-    if (i >= bytes.length) short = true;
-    return bytes[i] ?? 0;
-  }, (m.r32(cs + SEGREG.attr) & SEG_DB) !== 0);
+  const insn = decode(
+    (i) => {
+      if (i >= bytes.length) short = true;
+      return bytes[i] ?? 0;
+    },
+    (m.r32(cs + SEGREG.attr) & SEG_DB) !== 0,
+  );
   if (short || insn.invalid) return undefined;
-  const returns = insn.form.semantics.startsWith('call') || insn.form.semantics.startsWith('int') || (insn.form.rep !== undefined && insn.rep !== 'none');
+  const returns =
+    insn.form.semantics.startsWith('call') ||
+    insn.form.semantics.startsWith('int') ||
+    (insn.form.rep !== undefined && insn.rep !== 'none');
   return returns ? (eip + insn.length) >>> 0 : undefined;
 }

@@ -53,7 +53,16 @@ export class Timeline {
   }
 
   limits(partial: Partial<RunLimits>): RunLimits {
-    return { untilT: NEVER, untilSeq: 0, untilTicks: NEVER, hostSlice: this.hostSlice, host: 0, hosts: 1, pause: () => false, ...partial };
+    return {
+      untilT: NEVER,
+      untilSeq: 0,
+      untilTicks: NEVER,
+      hostSlice: this.hostSlice,
+      host: 0,
+      hosts: 1,
+      pause: () => false,
+      ...partial,
+    };
   }
 
   /** The first snapshot: call when the domains are built. */
@@ -62,10 +71,18 @@ export class Timeline {
     this.kept = [this.snapshots.take()];
   }
 
-  get T(): number { return this.machine.m.r64(HEADER + MACHINE.T); }
-  get ticks(): number { return this.machine.m.r64(HEADER + MACHINE.ticks); }
-  get seq(): number { return this.machine.trace.seq; }
-  get moment(): Moment { return { T: this.T, seq: this.seq, within: this.within !== 0 }; }
+  get T(): number {
+    return this.machine.m.r64(HEADER + MACHINE.T);
+  }
+  get ticks(): number {
+    return this.machine.m.r64(HEADER + MACHINE.ticks);
+  }
+  get seq(): number {
+    return this.machine.trace.seq;
+  }
+  get moment(): Moment {
+    return { T: this.T, seq: this.seq, within: this.within !== 0 };
+  }
 
   collect(): void {
     this.machine.trace.drain((words, at, data) => {
@@ -122,7 +139,9 @@ export class Timeline {
 
   private nextSnapshotAt(): number {
     const last = this.kept[this.kept.length - 1];
-    return last && this.ticks < last.ticks + this.interval && this.ticks >= last.ticks ? last.ticks + this.interval : NEVER;
+    return last && this.ticks < last.ticks + this.interval && this.ticks >= last.ticks
+      ? last.ticks + this.interval
+      : NEVER;
   }
 
   /** Keeps a snapshot of this tick boundary unless there is one already. */
@@ -172,7 +191,12 @@ export class Timeline {
       return this.runToRecord(target.seq, pause);
     }
     const near = this.nearest((s) => s.seq <= target.seq && s.T <= target.T);
-    const ahead = this.within === 0 && this.T <= target.T && this.seq <= target.seq && (this.seq >= near.seq && this.T >= near.T);
+    const ahead =
+      this.within === 0 &&
+      this.T <= target.T &&
+      this.seq <= target.seq &&
+      this.seq >= near.seq &&
+      this.T >= near.T;
     if (!ahead) this.restore(near);
     if (this.T === target.T && this.seq >= target.seq) return { kind: 'reached' };
     return this.run({ untilT: target.T, untilSeq: target.seq, pause });
@@ -181,8 +205,15 @@ export class Timeline {
   /** One tick back: the last place between ticks before the present moment. Returns false at the beginning. */
   back(): boolean {
     const here = { T: this.T, seq: this.within || this.seq, ticks: this.ticks, within: this.within };
-    const start = this.nearest((s) => (here.within ? s.seq < here.within : s.ticks < here.ticks || (s.ticks === here.ticks && s.seq < here.seq)));
-    const isHere = (s: { ticks: number; seq: number }): boolean => (here.within ? s.seq >= here.within : s.ticks > here.ticks || (s.ticks === here.ticks && s.seq >= here.seq));
+    const start = this.nearest((s) =>
+      here.within
+        ? s.seq < here.within
+        : s.ticks < here.ticks || (s.ticks === here.ticks && s.seq < here.seq),
+    );
+    const isHere = (s: { ticks: number; seq: number }): boolean =>
+      here.within
+        ? s.seq >= here.within
+        : s.ticks > here.ticks || (s.ticks === here.ticks && s.seq >= here.seq);
     if (isHere(start)) return false;
     this.restore(start);
     // Approach: run to a little before, then tick by tick, remembering the last boundary that is still in the past.

@@ -31,8 +31,18 @@ export interface LabConfig {
 export type InputEntry = { readonly T: number; readonly seq: number } & InputAct;
 export type InputAct =
   | { readonly kind: 'console'; readonly domid: number; readonly bytes: readonly number[] }
-  | { readonly kind: 'editMemory'; readonly maddr: number; readonly bytes: readonly number[]; readonly what: string }
-  | { readonly kind: 'editRegister'; readonly vcpu: number; readonly register: string; readonly value: number }
+  | {
+      readonly kind: 'editMemory';
+      readonly maddr: number;
+      readonly bytes: readonly number[];
+      readonly what: string;
+    }
+  | {
+      readonly kind: 'editRegister';
+      readonly vcpu: number;
+      readonly register: string;
+      readonly value: number;
+    }
   | { readonly kind: 'createDomain'; readonly domain: DomainSpec }
   | { readonly kind: 'closeInput' };
 
@@ -65,7 +75,11 @@ export type StopReason =
   | { readonly kind: 'user' }
   | { readonly kind: 'step' }
   | { readonly kind: 'breakpoint'; readonly id: number }
-  | { readonly kind: 'end'; readonly reason: 'poweroff' | 'reboot' | 'crash' | 'idle' | 'halted' | 'panic' | 'limit'; readonly text: string }
+  | {
+      readonly kind: 'end';
+      readonly reason: 'poweroff' | 'reboot' | 'crash' | 'idle' | 'halted' | 'panic' | 'limit';
+      readonly text: string;
+    }
   | { readonly kind: 'diverged'; readonly T: number }
   | { readonly kind: 'error'; readonly text: string };
 
@@ -110,7 +124,12 @@ export interface LabState {
   readonly progress: number | undefined;
   readonly ticksPerSecond: number;
   readonly instructions: number;
-  readonly counts: { readonly traps: number; readonly hypercalls: number; readonly silent: number; readonly refused: number };
+  readonly counts: {
+    readonly traps: number;
+    readonly hypercalls: number;
+    readonly silent: number;
+    readonly refused: number;
+  };
   readonly isolated: boolean;
   readonly error: string | undefined;
   /** Grows with every publication: cheap dependency for hooks. */
@@ -161,7 +180,10 @@ export interface Session {
   /** Console text of a domain up to the cursor and how many lines come later. channel: both consoles merged in order. */
   consoleText(domid: number): Promise<{ readonly text: string; readonly laterLines: number }>;
   /** Stores a file that was dropped; returns its hash, or an error that names what is wrong with it. */
-  addImage(name: string, bytes: Uint8Array): Promise<{ readonly sha256: string } | { readonly error: string }>;
+  addImage(
+    name: string,
+    bytes: Uint8Array,
+  ): Promise<{ readonly sha256: string } | { readonly error: string }>;
   link(): Promise<string>;
   dispose(): void;
 }

@@ -52,11 +52,19 @@ export interface ImageHead {
 /** Reads the head of a saved machine; throws ImageFileError naming what is wrong. */
 export function readImageHead(file: Uint8Array): ImageHead {
   const view = new DataView(file.buffer, file.byteOffset, file.byteLength);
-  if (file.length < 24 || String.fromCharCode(...file.subarray(0, 8)) !== MAGIC) throw new ImageFileError('not a saved Ringside machine: the first eight bytes are not “RINGSIDE”');
-  if (view.getUint32(8, true) !== FORMAT) throw new ImageFileError(`saved by another version: format ${view.getUint32(8, true)}, this one reads ${FORMAT}`);
-  const length = view.getUint32(12, true), pages = view.getUint32(16, true);
+  if (file.length < 24 || String.fromCharCode(...file.subarray(0, 8)) !== MAGIC)
+    throw new ImageFileError('not a saved Ringside machine: the first eight bytes are not “RINGSIDE”');
+  if (view.getUint32(8, true) !== FORMAT)
+    throw new ImageFileError(
+      `saved by another version: format ${view.getUint32(8, true)}, this one reads ${FORMAT}`,
+    );
+  const length = view.getUint32(12, true),
+    pages = view.getUint32(16, true);
   const need = 24 + Math.ceil(length / 4) * 4 + pages * (PAGE_SIZE + 4);
-  if (file.length !== need) throw new ImageFileError(`the file is ${file.length} bytes long where its head says ${need}: it was cut or padded`);
+  if (file.length !== need)
+    throw new ImageFileError(
+      `the file is ${file.length} bytes long where its head says ${need}: it was cut or padded`,
+    );
   const text = new TextDecoder().decode(file.slice(24, 24 + length));
   try {
     return { about: JSON.parse(text), memoryMiB: view.getUint32(20, true) / 16 };
@@ -81,7 +89,8 @@ export function loadImage(frames: Frames, file: Uint8Array): void {
       if (page >= STATE_SIZE / PAGE_SIZE) throw new ImageFileError(`page ${page} lies outside STATE`);
       m.u8.set(bytes, STATE_BASE + page * PAGE_SIZE);
     } else {
-      if (tag >= m.nrFrames) throw new ImageFileError(`frame ${tag} lies outside the machine's ${m.nrFrames} frames`);
+      if (tag >= m.nrFrames)
+        throw new ImageFileError(`frame ${tag} lies outside the machine's ${m.nrFrames} frames`);
       frames.restoreFrame(tag, bytes);
       frames.clearFlag(tag, FRAME_CLEAN);
     }

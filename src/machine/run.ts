@@ -70,10 +70,16 @@ export type RunResult =
   | { readonly kind: 'handoff'; readonly to: number }
   | { readonly kind: 'phase'; readonly seq: number };
 
-const T_AT = HEADER + MACHINE.T, TICKS_AT = HEADER + MACHINE.ticks, DELIVER = HEADER + MACHINE.deliver;
+const T_AT = HEADER + MACHINE.T,
+  TICKS_AT = HEADER + MACHINE.ticks,
+  DELIVER = HEADER + MACHINE.deliver;
 
 /** Runs until one of the results. */
-export function runMachine(machine: MachineParts, limits: RunLimits, input: InputSource = NO_INPUT): RunResult {
+export function runMachine(
+  machine: MachineParts,
+  limits: RunLimits,
+  input: InputSource = NO_INPUT,
+): RunResult {
   try {
     for (;;) {
       const result = iterate(machine, limits, input);
@@ -119,7 +125,14 @@ function iterate(machine: MachineParts, limits: RunLimits, input: InputSource): 
     locked(m, () => supervisor.runService(v));
     m.w32(DELIVER, 1);
   } else {
-    runEngine(machine, limits, v, Math.min(deadline, limits.untilT > T ? limits.untilT : Infinity, due && due.T > T ? due.T : Infinity) - T, limits.untilTicks - m.r64(TICKS_AT));
+    runEngine(
+      machine,
+      limits,
+      v,
+      Math.min(deadline, limits.untilT > T ? limits.untilT : Infinity, due && due.T > T ? due.T : Infinity) -
+        T,
+      limits.untilTicks - m.r64(TICKS_AT),
+    );
   }
   if (m.r64(T_AT) >= supervisor.nextDeadline()) {
     locked(m, () => supervisor.onDeadline());
@@ -128,7 +141,13 @@ function iterate(machine: MachineParts, limits: RunLimits, input: InputSource): 
   return undefined;
 }
 
-function runEngine(machine: MachineParts, limits: RunLimits, v: number, toEvent: number, toTicks: number): void {
+function runEngine(
+  machine: MachineParts,
+  limits: RunLimits,
+  v: number,
+  toEvent: number,
+  toTicks: number,
+): void {
   const { m, engine, supervisor } = machine;
   const budget = Math.min(toEvent, toTicks, limits.hostSlice);
   if (budget < 1) return; // a deadline is due already
@@ -145,7 +164,12 @@ function runEngine(machine: MachineParts, limits: RunLimits, v: number, toEvent:
 }
 
 /** Nothing is runnable: T jumps to the next deadline or known input; with neither, the machine waits or ends. */
-function idle(machine: MachineParts, T: number, deadline: number, inputT: number | undefined): RunResult | undefined {
+function idle(
+  machine: MachineParts,
+  T: number,
+  deadline: number,
+  inputT: number | undefined,
+): RunResult | undefined {
   const { m, trace, supervisor } = machine;
   const target = Math.min(deadline, inputT ?? Infinity);
   if (target === Infinity) {

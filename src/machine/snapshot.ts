@@ -61,7 +61,8 @@ export class Snapshots {
     const { m } = frames;
     const touched = new Set<number>();
     for (let mfn = 0; mfn < m.nrFrames; mfn++) if (frames.isDirty(mfn)) touched.add(mfn);
-    let a: Snapshot | undefined = this.base, b: Snapshot | undefined = target;
+    let a: Snapshot | undefined = this.base,
+      b: Snapshot | undefined = target;
     while (a !== b) {
       if (a && (!b || a.depth >= b.depth)) {
         for (const mfn of a.frames.keys()) touched.add(mfn);

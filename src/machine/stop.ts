@@ -4,9 +4,27 @@ import { HEADER } from '../memory/map.ts';
 import type { Memory } from '../memory/memory.ts';
 import { MACHINE } from '../trace/recorder.ts';
 
-export const STOP_REASONS = ['none', 'poweroff', 'reboot', 'crash', 'idle', 'halted', 'panic', 'suspend'] as const;
+export const STOP_REASONS = [
+  'none',
+  'poweroff',
+  'reboot',
+  'crash',
+  'idle',
+  'halted',
+  'panic',
+  'suspend',
+] as const;
 export type StopName = (typeof STOP_REASONS)[number];
-export const STOP = { none: 0, poweroff: 1, reboot: 2, crash: 3, idle: 4, halted: 5, panic: 6, suspend: 7 } as const;
+export const STOP = {
+  none: 0,
+  poweroff: 1,
+  reboot: 2,
+  crash: 3,
+  idle: 4,
+  halted: 5,
+  panic: 6,
+  suspend: 7,
+} as const;
 
 export const stopReason = (m: Memory): StopName => STOP_REASONS[m.r32(HEADER + MACHINE.stopReason)] ?? 'none';
 

@@ -39,10 +39,16 @@ export class Arena {
     frames.write32(rootMfn * PAGE_SIZE + ROOT.brk, 16);
   }
 
-  get used(): number { return this.frames.read32(this.root + ROOT.used); }
+  get used(): number {
+    return this.frames.read32(this.root + ROOT.used);
+  }
   /** Word i (0 … 31) that belongs to the arena's owner. */
-  user(i: number): number { return this.frames.read32(this.root + ROOT.user + 4 * i); }
-  setUser(i: number, value: number): void { this.frames.write32(this.root + ROOT.user + 4 * i, value); }
+  user(i: number): number {
+    return this.frames.read32(this.root + ROOT.user + 4 * i);
+  }
+  setUser(i: number, value: number): void {
+    this.frames.write32(this.root + ROOT.user + 4 * i, value);
+  }
 
   private static classOf(size: number): number {
     let c = 0;
@@ -50,7 +56,9 @@ export class Arena {
     return c;
   }
   /** Bytes that an object of this size really takes. */
-  static cost(size: number): number { return 16 << Arena.classOf(size); }
+  static cost(size: number): number {
+    return 16 << Arena.classOf(size);
+  }
 
   /** A handle to `size` bytes of undefined content, 0 when memory is used up. size <= 512 KiB. */
   alloc(size: number): number {
@@ -99,11 +107,17 @@ export class Arena {
   private maddr(handle: number): number {
     const n = (handle / PAGE_SIZE) | 0;
     const table = this.frames.read32(this.root + ROOT.tables + 4 * ((n / TABLE_ENTRIES) | 0));
-    return this.frames.read32(table * PAGE_SIZE + 4 * (n % TABLE_ENTRIES)) * PAGE_SIZE + (handle & (PAGE_SIZE - 1));
+    return (
+      this.frames.read32(table * PAGE_SIZE + 4 * (n % TABLE_ENTRIES)) * PAGE_SIZE + (handle & (PAGE_SIZE - 1))
+    );
   }
   /** Words must be 4-aligned. */
-  r32(handle: number): number { return this.frames.read32(this.maddr(handle)); }
-  w32(handle: number, value: number): void { this.frames.write32(this.maddr(handle), value >>> 0); }
+  r32(handle: number): number {
+    return this.frames.read32(this.maddr(handle));
+  }
+  w32(handle: number, value: number): void {
+    this.frames.write32(this.maddr(handle), value >>> 0);
+  }
   read(handle: number, length: number): Uint8Array {
     const out = new Uint8Array(length);
     for (let done = 0; done < length; ) {
@@ -128,6 +142,10 @@ export class Arena {
     this.write(handle + 4, bytes);
     return handle;
   }
-  get(handle: number): Uint8Array { return this.read(handle + 4, this.r32(handle)); }
-  drop(handle: number): void { this.free(handle, this.r32(handle) + 4); }
+  get(handle: number): Uint8Array {
+    return this.read(handle + 4, this.r32(handle));
+  }
+  drop(handle: number): void {
+    this.free(handle, this.r32(handle) + 4);
+  }
 }

@@ -58,9 +58,15 @@ export class Frames {
     this.m = m;
   }
 
-  exists(mfn: number): boolean { return mfn >>> 0 < this.m.nrFrames; }
-  flags(mfn: number): number { return this.m.u8[FLAGS + mfn]!; }
-  version(mfn: number): number { return this.m.u32[VERSION + mfn]!; }
+  exists(mfn: number): boolean {
+    return mfn >>> 0 < this.m.nrFrames;
+  }
+  flags(mfn: number): number {
+    return this.m.u8[FLAGS + mfn]!;
+  }
+  version(mfn: number): number {
+    return this.m.u32[VERSION + mfn]!;
+  }
 
   /** Sets flags; a flag newly set forbids write-TLB entries for the frame, so writeEpoch moves. */
   setFlag(mfn: number, flag: number): void {
@@ -69,7 +75,9 @@ export class Frames {
     this.m.u8[FLAGS + mfn] = old | flag;
     this.bump(CTL.writeEpoch);
   }
-  clearFlag(mfn: number, flag: number): void { this.m.u8[FLAGS + mfn] = this.m.u8[FLAGS + mfn]! & ~flag; }
+  clearFlag(mfn: number, flag: number): void {
+    this.m.u8[FLAGS + mfn] = this.m.u8[FLAGS + mfn]! & ~flag;
+  }
 
   /** Marks every frame clean: what is written from now on is what the next snapshot copies. */
   markAllClean(): void {
@@ -77,7 +85,9 @@ export class Frames {
     for (let i = FLAGS, end = FLAGS + this.m.nrFrames; i < end; i++) f[i] = f[i]! | FRAME_CLEAN;
     this.bump(CTL.writeEpoch);
   }
-  isDirty(mfn: number): boolean { return (this.m.u8[FLAGS + mfn]! & FRAME_CLEAN) === 0; }
+  isDirty(mfn: number): boolean {
+    return (this.m.u8[FLAGS + mfn]! & FRAME_CLEAN) === 0;
+  }
 
   /** Forgets all caches: after a restore, or at any moment in a test. Dirty tracking (CLEAN) is kept. */
   dropCaches(): void {
@@ -91,15 +101,29 @@ export class Frames {
     this.bump(CTL.writeEpoch);
   }
 
-  ctl(field: number): number { return this.m.u32[(CONTROL + field) >>> 2]!; }
-  bump(field: number): void { this.m.u32[(CONTROL + field) >>> 2] = this.m.u32[(CONTROL + field) >>> 2]! + 1; }
-  flushTlbs(): void { this.bump(CTL.tlbEpoch); }
+  ctl(field: number): number {
+    return this.m.u32[(CONTROL + field) >>> 2]!;
+  }
+  bump(field: number): void {
+    this.m.u32[(CONTROL + field) >>> 2] = this.m.u32[(CONTROL + field) >>> 2]! + 1;
+  }
+  flushTlbs(): void {
+    this.bump(CTL.tlbEpoch);
+  }
 
   // Reading: any machine address below nrFrames * 4096; a range must not run past the last frame.
-  read8(maddr: number): number { return this.m.u8[RAM_BASE + maddr]!; }
-  read16(maddr: number): number { return this.m.view.getUint16(RAM_BASE + maddr, true); }
-  read32(maddr: number): number { return this.m.view.getUint32(RAM_BASE + maddr, true); }
-  copyOut(maddr: number, length: number): Uint8Array<ArrayBuffer> { return this.m.copyOut(RAM_BASE + maddr, length); }
+  read8(maddr: number): number {
+    return this.m.u8[RAM_BASE + maddr]!;
+  }
+  read16(maddr: number): number {
+    return this.m.view.getUint16(RAM_BASE + maddr, true);
+  }
+  read32(maddr: number): number {
+    return this.m.view.getUint32(RAM_BASE + maddr, true);
+  }
+  copyOut(maddr: number, length: number): Uint8Array<ArrayBuffer> {
+    return this.m.copyOut(RAM_BASE + maddr, length);
+  }
 
   // Writing. Sizes never cross a frame except in copyIn.
   write8(maddr: number, v: number): void {
@@ -142,7 +166,7 @@ export class Frames {
     }
   }
   zeroFrame(mfn: number): void {
-    const at = mfn << PAGE_SHIFT >>> 0;
+    const at = (mfn << PAGE_SHIFT) >>> 0;
     if (this.m.u8[FLAGS + mfn] !== 0) this.before(at, PAGE_SIZE);
     this.m.u8.fill(0, RAM_BASE + at, RAM_BASE + at + PAGE_SIZE);
   }
@@ -172,5 +196,7 @@ export class Frames {
   }
 
   /** Memory offset of a frame for an engine's TLB entry. Engines only. */
-  hostOffset(mfn: number): number { return RAM_BASE + mfn * PAGE_SIZE; }
+  hostOffset(mfn: number): number {
+    return RAM_BASE + mfn * PAGE_SIZE;
+  }
 }

@@ -1,13 +1,24 @@
 // Struct layouts: one literal of field types gives the offsets that worker, page, Node and tests share.
 
-export type FieldType = 'u8' | 'u16' | 'u32' | 'i32' | 'u64' | readonly ['u8' | 'u16' | 'u32' | 'u64', number];
+export type FieldType =
+  | 'u8'
+  | 'u16'
+  | 'u32'
+  | 'i32'
+  | 'u64'
+  | readonly ['u8' | 'u16' | 'u32' | 'u64', number];
 
 const SIZES = { u8: 1, u16: 2, u32: 4, i32: 4, u64: 8 } as const;
 
 export type Layout<F extends Record<string, FieldType>> = { readonly [K in keyof F]: number } & {
   readonly $name: string;
   readonly $size: number;
-  readonly $fields: ReadonlyArray<{ readonly name: string; readonly type: FieldType; readonly offset: number; readonly size: number }>;
+  readonly $fields: ReadonlyArray<{
+    readonly name: string;
+    readonly type: FieldType;
+    readonly offset: number;
+    readonly size: number;
+  }>;
 };
 
 /**
@@ -27,5 +38,10 @@ export function layout<const F extends Record<string, FieldType>>(name: string, 
     list.push({ name: field, type, offset: at, size });
     at += size;
   }
-  return Object.freeze({ ...offsets, $name: name, $size: Math.ceil(at / 4) * 4, $fields: list }) as unknown as Layout<F>;
+  return Object.freeze({
+    ...offsets,
+    $name: name,
+    $size: Math.ceil(at / 4) * 4,
+    $fields: list,
+  }) as unknown as Layout<F>;
 }

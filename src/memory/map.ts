@@ -68,7 +68,8 @@ export const VCPU_SIZE = 8 * KiB;
 export const DOMAIN_SIZE = 8 * KiB;
 /** Where Xen's part begins inside a vCPU slot. */
 export const XVCPU_OFFSET = 2 * KiB;
-const VCPUS = stateArea('vcpus'), DOMAINS = stateArea('domains');
+const VCPUS = stateArea('vcpus'),
+  DOMAINS = stateArea('domains');
 /** Offset of the record of vCPU slot `i` (0 … MAX_VCPUS-1). */
 export const vcpuAt = (i: number): number => VCPUS + i * VCPU_SIZE;
 /** Slot number of a vCPU record offset. */

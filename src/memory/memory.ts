@@ -2,7 +2,8 @@
 
 import { MAX_FRAMES, PAGE_SIZE, RAM_BASE } from './map.ts';
 
-if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1) throw new Error('Ringside needs a little-endian computer.');
+if (new Uint8Array(new Uint32Array([1]).buffer)[0] !== 1)
+  throw new Error('Ringside needs a little-endian computer.');
 
 export type AnyBuffer = ArrayBuffer | SharedArrayBuffer;
 
@@ -24,18 +25,33 @@ export class Memory {
     this.i32 = new Int32Array(buffer);
     this.view = new DataView(buffer);
     this.nrFrames = Math.min(MAX_FRAMES, Math.floor((buffer.byteLength - RAM_BASE) / PAGE_SIZE));
-    if (this.nrFrames < 256) throw new RangeError(`memory of ${buffer.byteLength} bytes leaves no room for machine frames`);
+    if (this.nrFrames < 256)
+      throw new RangeError(`memory of ${buffer.byteLength} bytes leaves no room for machine frames`);
   }
 
   /** STATE and CACHE only: RAM goes through Frames. Offsets must be naturally aligned for 16 and 32 bits. */
-  r8(at: number): number { return this.u8[at]!; }
-  r16(at: number): number { return this.u16[at >>> 1]!; }
-  r32(at: number): number { return this.u32[at >>> 2]!; }
-  w8(at: number, v: number): void { this.u8[at] = v; }
-  w16(at: number, v: number): void { this.u16[at >>> 1] = v; }
-  w32(at: number, v: number): void { this.u32[at >>> 2] = v; }
+  r8(at: number): number {
+    return this.u8[at]!;
+  }
+  r16(at: number): number {
+    return this.u16[at >>> 1]!;
+  }
+  r32(at: number): number {
+    return this.u32[at >>> 2]!;
+  }
+  w8(at: number, v: number): void {
+    this.u8[at] = v;
+  }
+  w16(at: number, v: number): void {
+    this.u16[at >>> 1] = v;
+  }
+  w32(at: number, v: number): void {
+    this.u32[at >>> 2] = v;
+  }
   /** u64 as a JavaScript number; exact below 2^53 (ticks, nanoseconds). */
-  r64(at: number): number { return this.u32[at >>> 2]! + this.u32[(at >>> 2) + 1]! * 4294967296; }
+  r64(at: number): number {
+    return this.u32[at >>> 2]! + this.u32[(at >>> 2) + 1]! * 4294967296;
+  }
   w64(at: number, v: number): void {
     this.u32[at >>> 2] = v >>> 0;
     this.u32[(at >>> 2) + 1] = Math.floor(v / 4294967296) >>> 0;

@@ -27,7 +27,7 @@ export const MACHINE = layout('MACHINE', {
   epochSec: 'u32', // wall clock at T = 0, Unix seconds
   lastSwitch: 'u32', // reason of the switch under way
   mode: 'u32', // 1 Xen, 2 bare machine
-  sliceVcpu: 'u32',
+  deliver: 'u32', // 1: something happened since deliverability of events was last evaluated
 });
 export const MACHINE_MAGIC = 0x52494e47;
 
@@ -41,9 +41,15 @@ const RING_RECORDS = cacheAreaSize('traceRing') / 64;
 const SIDE = cacheArea('traceSide');
 const SIDE_SIZE = cacheAreaSize('traceSide');
 const HASHED = RECORD_TYPES.map((t) => t[1] as number);
-const HEAD = (CONTROL + CTL.traceHead) >>> 2, TAIL = (CONTROL + CTL.traceTail) >>> 2, SIDE_HEAD = (CONTROL + CTL.sideHead) >>> 2;
-const STOP_ON = (CONTROL + CTL.stopSeqOn) >>> 2, STOP_SEQ = (CONTROL + CTL.stopSeq) >>> 2;
-const T_LO = (HEADER + MACHINE.T) >>> 2, SEQ = (HEADER + MACHINE.seq) >>> 2, CAUSE = (HEADER + MACHINE.cause) >>> 2, LANES = (HEADER + MACHINE.lanes) >>> 2;
+const HEAD = (CONTROL + CTL.traceHead) >>> 2,
+  TAIL = (CONTROL + CTL.traceTail) >>> 2,
+  SIDE_HEAD = (CONTROL + CTL.sideHead) >>> 2;
+const STOP_ON = (CONTROL + CTL.stopSeqOn) >>> 2,
+  STOP_SEQ = (CONTROL + CTL.stopSeq) >>> 2;
+const T_LO = (HEADER + MACHINE.T) >>> 2,
+  SEQ = (HEADER + MACHINE.seq) >>> 2,
+  CAUSE = (HEADER + MACHINE.cause) >>> 2,
+  LANES = (HEADER + MACHINE.lanes) >>> 2;
 
 /** Thrown right after the record that run control asked to stop at: the machine then stands inside a trap, its state as far as that phase got. */
 export class PhaseStop extends Error {
@@ -84,10 +90,18 @@ export class Recorder {
    * Writes one record and returns its seq (0 for a verbose record). `data` goes to the side ring; types with side data
    * have p6 = length and p7 = place filled in here.
    */
-  emit(type: number, phase: number, outcome: number, who: Subject, aux: number, p: readonly number[], data?: Uint8Array): number {
+  emit(
+    type: number,
+    phase: number,
+    outcome: number,
+    who: Subject,
+    aux: number,
+    p: readonly number[],
+    data?: Uint8Array,
+  ): number {
     const u = this.m.u32;
     const hashed = HASHED[type] === 1;
-    while (((u[HEAD]! - u[TAIL]!) >>> 0) >= RING_RECORDS - 1) this.onFull();
+    while ((u[HEAD]! - u[TAIL]!) >>> 0 >= RING_RECORDS - 1) this.onFull();
     const at = RING + (u[HEAD]! & (RING_RECORDS - 1)) * RECORD_WORDS;
     if (hashed) u[SEQ] = u[SEQ]! + 1;
     const seq = u[SEQ]!;
@@ -127,12 +141,22 @@ export class Recorder {
     mix(u, LANES, words, 0, words.length);
   }
 
-  get seq(): number { return this.m.u32[SEQ]!; }
-  get T(): number { return this.m.r64(HEADER + MACHINE.T); }
+  get seq(): number {
+    return this.m.u32[SEQ]!;
+  }
+  get T(): number {
+    return this.m.r64(HEADER + MACHINE.T);
+  }
   /** The seq that following records name as their cause. */
-  get cause(): number { return this.m.u32[CAUSE]!; }
-  set cause(seq: number) { this.m.u32[CAUSE] = seq; }
-  get hash(): string { return digest(this.m.u32, LANES); }
+  get cause(): number {
+    return this.m.u32[CAUSE]!;
+  }
+  set cause(seq: number) {
+    this.m.u32[CAUSE] = seq;
+  }
+  get hash(): string {
+    return digest(this.m.u32, LANES);
+  }
 
   /**
    * Hands every uncollected record to `take(words, wordOffset, sideBytes)` and frees the ring. The arguments are valid during the call only.

@@ -65,16 +65,52 @@ export const RECORD_TYPES = [
 
 export type RecordType = (typeof RECORD_TYPES)[number][0];
 /** Record type numbers by name. */
-export const RT = Object.freeze(Object.fromEntries(RECORD_TYPES.map((t, i) => [t[0], i]))) as { readonly [K in RecordType]: number };
+export const RT = Object.freeze(Object.fromEntries(RECORD_TYPES.map((t, i) => [t[0], i]))) as {
+  readonly [K in RecordType]: number;
+};
 
 export const TRAP_KINDS = ['exception', 'int', 'int3', 'into', 'hypercall', 'deadline'] as const;
 export const TRAP_KIND = { exception: 0, int: 1, int3: 2, into: 3, hypercall: 4, deadline: 5 } as const;
-export const SWITCH_REASONS = ['none', 'yield', 'block', 'slice', 'poll', 'shutdown', 'wake', 'crash', 'start'] as const;
-export const SWITCH = { none: 0, yield: 1, block: 2, slice: 3, poll: 4, shutdown: 5, wake: 6, crash: 7, start: 8 } as const;
+export const SWITCH_REASONS = [
+  'none',
+  'yield',
+  'block',
+  'slice',
+  'poll',
+  'shutdown',
+  'wake',
+  'crash',
+  'start',
+] as const;
+export const SWITCH = {
+  none: 0,
+  yield: 1,
+  block: 2,
+  slice: 3,
+  poll: 4,
+  shutdown: 5,
+  wake: 6,
+  crash: 7,
+  start: 8,
+} as const;
 export const DOMAIN_OPS = ['created', 'shutdown', 'crash', 'destroyed', 'introduced'] as const;
 export const DOMAIN_OP = { created: 0, shutdown: 1, crash: 2, destroyed: 3, introduced: 4 } as const;
-export const INPUT_KINDS = ['console', 'editMemory', 'editRegister', 'createDomain', 'destroyDomain', 'closeInput'] as const;
-export const INPUT = { console: 0, editMemory: 1, editRegister: 2, createDomain: 3, destroyDomain: 4, closeInput: 5 } as const;
+export const INPUT_KINDS = [
+  'console',
+  'editMemory',
+  'editRegister',
+  'createDomain',
+  'destroyDomain',
+  'closeInput',
+] as const;
+export const INPUT = {
+  console: 0,
+  editMemory: 1,
+  editRegister: 2,
+  createDomain: 3,
+  destroyDomain: 4,
+  closeInput: 5,
+} as const;
 
 /** A record decoded for people: what the trace log and lessons work with. */
 export interface TraceRecord {
@@ -96,11 +132,14 @@ export interface TraceRecord {
 }
 
 /** True if p6/p7 of this type hold the length and place of side-ring bytes. */
-export const hasSide = (type: number): boolean => (RECORD_TYPES[type]?.[3] as readonly string[] | undefined)?.[7] === 'side';
+export const hasSide = (type: number): boolean =>
+  (RECORD_TYPES[type]?.[3] as readonly string[] | undefined)?.[7] === 'side';
 
 /** Decodes one record at word offset `at` of `words`. */
 export function decodeRecord(words: Uint32Array, at: number, data?: Uint8Array): TraceRecord {
-  const w4 = words[at + 4]!, w5 = words[at + 5]!, w6 = words[at + 6]!;
+  const w4 = words[at + 4]!,
+    w5 = words[at + 5]!,
+    w6 = words[at + 6]!;
   return {
     T: words[at]! + words[at + 1]! * 4294967296,
     seq: words[at + 2]!,

@@ -30,7 +30,10 @@ export interface CodeModel {
 /** Rows before the address are found by disassembling from the nearest symbol or line, so that they are true instructions. */
 const LOOK_BACK = 512;
 
-export function code(view: View, args: { domid?: number; address?: number; before?: number; count?: number } = {}): CodeModel | null {
+export function code(
+  view: View,
+  args: { domid?: number; address?: number; before?: number; count?: number } = {},
+): CodeModel | null {
   const v = vcpuOf(view, args.domid);
   if (v === 0) return null;
   const { m } = view;
@@ -40,13 +43,17 @@ export function code(view: View, args: { domid?: number; address?: number; befor
   const big = (m.r32(cs + SEGREG.attr) & SEG_DB) !== 0;
   const base = m.r32(cs + SEGREG.base);
   const target = (args.address ?? eip) >>> 0;
-  const count = Math.min(args.count ?? 40, 400), before = Math.min(args.before ?? 6, 100);
+  const count = Math.min(args.count ?? 40, 400),
+    before = Math.min(args.before ?? 6, 100);
   let start = target;
   if (map && before > 0) {
-    for (const [address] of map.lines) if (address <= target && target - address <= LOOK_BACK) {
-      start = Math.min(start === target ? address : start, address);
-    }
-    for (const [address] of map.symbols) if (address <= target && target - address <= LOOK_BACK && address > start - 1 && start === target) start = address;
+    for (const [address] of map.lines)
+      if (address <= target && target - address <= LOOK_BACK) {
+        start = Math.min(start === target ? address : start, address);
+      }
+    for (const [address] of map.symbols)
+      if (address <= target && target - address <= LOOK_BACK && address > start - 1 && start === target)
+        start = address;
   }
   const all: CodeRow[] = [];
   let at = start;
@@ -66,12 +73,24 @@ export function code(view: View, args: { domid?: number; address?: number; befor
   const index = all.findIndex((r) => r.address >= target);
   const rows = all.slice(Math.max(0, index - before));
   return {
-    eip, cpl: m.r32(cs) & 3, symbol: symbolAt(map, target), rows,
-    problem: rows.length === 0 ? `No page is mapped at 0x${target.toString(16).padStart(8, '0')}.` : undefined,
+    eip,
+    cpl: m.r32(cs) & 3,
+    symbol: symbolAt(map, target),
+    rows,
+    problem:
+      rows.length === 0 ? `No page is mapped at 0x${target.toString(16).padStart(8, '0')}.` : undefined,
   };
 }
 
-function rowAt(view: View, v: number, address: number, base: number, big: boolean, eip: number, map: ReturnType<typeof mapOf>): CodeRow | undefined {
+function rowAt(
+  view: View,
+  v: number,
+  address: number,
+  base: number,
+  big: boolean,
+  eip: number,
+  map: ReturnType<typeof mapOf>,
+): CodeRow | undefined {
   const linear = (base + address) >>> 0;
   const bytes = readVirtual(view, v, linear, 15);
   if (bytes[0] === undefined) return undefined;
@@ -84,8 +103,15 @@ function rowAt(view: View, v: number, address: number, base: number, big: boolea
   const known = bytes.slice(0, length).map((b) => b ?? 0);
   const label = map?.symbols.find((s) => s[0] === address)?.[1];
   return {
-    address, bytes: known,
-    text: missing || insn.invalid !== undefined ? `db ${known.map((b) => `0x${b.toString(16).padStart(2, '0')}`).join(', ')}` : disassemble(insn, address, (a) => symbolAt(map, a)),
-    label, source: lineAt(map, address), current: address === eip, maddr: walk(view, v, linear).maddr,
+    address,
+    bytes: known,
+    text:
+      missing || insn.invalid !== undefined
+        ? `db ${known.map((b) => `0x${b.toString(16).padStart(2, '0')}`).join(', ')}`
+        : disassemble(insn, address, (a) => symbolAt(map, a)),
+    label,
+    source: lineAt(map, address),
+    current: address === eip,
+    maddr: walk(view, v, linear).maddr,
   };
 }

@@ -20,7 +20,8 @@ export function vcpuOf(view: View, domid: number | undefined): number {
   return 0;
 }
 export const domainOfVcpu = (view: View, v: number): number => view.m.r32(v + VCPU.domain);
-export const domidOfVcpu = (view: View, v: number): number => view.m.r32(domainOfVcpu(view, v) + DOMAIN.domid);
+export const domidOfVcpu = (view: View, v: number): number =>
+  view.m.r32(domainOfVcpu(view, v) + DOMAIN.domid);
 
 export function cString(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
@@ -30,11 +31,14 @@ export const domainName = (view: View, d: number): string => cString(view.m.copy
 
 /** Symbols and lines of the image a domain runs. */
 export function mapOf(view: View, d: number): ImageMap | undefined {
-  return view.imageMap(Array.from(view.m.copyOut(d + DOMAIN.imageHash, 32), (b) => b.toString(16).padStart(2, '0')).join(''));
+  return view.imageMap(
+    Array.from(view.m.copyOut(d + DOMAIN.imageHash, 32), (b) => b.toString(16).padStart(2, '0')).join(''),
+  );
 }
 /** Index of the last element of a sorted list whose key is <= value, -1 for none. */
 export function lastAtMost<T>(list: readonly T[], key: (item: T) => number, value: number): number {
-  let lo = 0, hi = list.length;
+  let lo = 0,
+    hi = list.length;
   while (lo < hi) {
     const mid = (lo + hi) >>> 1;
     if (key(list[mid]!) <= value) lo = mid + 1;

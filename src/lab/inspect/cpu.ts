@@ -1,6 +1,23 @@
 // Registers of a vCPU, as the processor holds them and as Xen shows them to the guest.
 
-import { EFLAGS_AC, EFLAGS_AF, EFLAGS_CF, EFLAGS_DF, EFLAGS_ID, EFLAGS_IF, EFLAGS_NT, EFLAGS_OF, EFLAGS_PF, EFLAGS_RF, EFLAGS_SF, EFLAGS_TF, EFLAGS_VM, EFLAGS_ZF, SEGREG, VCPU } from '../../cpu/vcpu.ts';
+import {
+  EFLAGS_AC,
+  EFLAGS_AF,
+  EFLAGS_CF,
+  EFLAGS_DF,
+  EFLAGS_ID,
+  EFLAGS_IF,
+  EFLAGS_NT,
+  EFLAGS_OF,
+  EFLAGS_PF,
+  EFLAGS_RF,
+  EFLAGS_SF,
+  EFLAGS_TF,
+  EFLAGS_VM,
+  EFLAGS_ZF,
+  SEGREG,
+  VCPU,
+} from '../../cpu/vcpu.ts';
 import { DOMAIN, RUNSTATES, XVCPU, xv } from '../../hypervisor/state.ts';
 import { vcpuIndex } from '../../memory/map.ts';
 import { domainName, domainOfVcpu, domidOfVcpu, symbolAt, mapOf, vcpuOf } from './common.ts';
@@ -16,9 +33,21 @@ export interface CpuModel {
   readonly symbol: string | undefined;
   readonly gpr: readonly { readonly name: string; readonly value: number }[];
   readonly eflags: number;
-  readonly flags: readonly { readonly name: string; readonly bit: number; readonly value: number; readonly editable: boolean }[];
+  readonly flags: readonly {
+    readonly name: string;
+    readonly bit: number;
+    readonly value: number;
+    readonly editable: boolean;
+  }[];
   readonly iopl: number;
-  readonly segments: readonly { readonly name: string; readonly selector: number; readonly base: number; readonly limit: number; readonly dpl: number; readonly attr: number }[];
+  readonly segments: readonly {
+    readonly name: string;
+    readonly selector: number;
+    readonly base: number;
+    readonly limit: number;
+    readonly dpl: number;
+    readonly attr: number;
+  }[];
   readonly control: readonly { readonly name: string; readonly value: number }[];
   /** What the guest's kernel should use instead of IF: its event mask byte; undefined before the page exists. */
   readonly upcallMask: number | undefined;
@@ -30,8 +59,20 @@ const GPR = ['eax', 'ecx', 'edx', 'ebx', 'esp', 'ebp', 'esi', 'edi'];
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'];
 /** [name, bit, may a person flip it]. IF belongs to Xen. */
 const FLAGS: readonly (readonly [string, number, boolean])[] = [
-  ['CF', EFLAGS_CF, true], ['PF', EFLAGS_PF, true], ['AF', EFLAGS_AF, true], ['ZF', EFLAGS_ZF, true], ['SF', EFLAGS_SF, true], ['TF', EFLAGS_TF, true], ['IF', EFLAGS_IF, false],
-  ['DF', EFLAGS_DF, true], ['OF', EFLAGS_OF, true], ['NT', EFLAGS_NT, false], ['RF', EFLAGS_RF, false], ['VM', EFLAGS_VM, false], ['AC', EFLAGS_AC, true], ['ID', EFLAGS_ID, true],
+  ['CF', EFLAGS_CF, true],
+  ['PF', EFLAGS_PF, true],
+  ['AF', EFLAGS_AF, true],
+  ['ZF', EFLAGS_ZF, true],
+  ['SF', EFLAGS_SF, true],
+  ['TF', EFLAGS_TF, true],
+  ['IF', EFLAGS_IF, false],
+  ['DF', EFLAGS_DF, true],
+  ['OF', EFLAGS_OF, true],
+  ['NT', EFLAGS_NT, false],
+  ['RF', EFLAGS_RF, false],
+  ['VM', EFLAGS_VM, false],
+  ['AC', EFLAGS_AC, true],
+  ['ID', EFLAGS_ID, true],
 ];
 
 export function cpu(view: View, args: { domid?: number } = {}): CpuModel | null {
@@ -39,14 +80,18 @@ export function cpu(view: View, args: { domid?: number } = {}): CpuModel | null 
   if (v === 0) return null;
   const { m, frames } = view;
   const d = domainOfVcpu(view, v);
-  const eflags = m.r32(v + VCPU.eflags), eip = m.r32(v + VCPU.eip);
+  const eflags = m.r32(v + VCPU.eflags),
+    eip = m.r32(v + VCPU.eip);
   const info = m.r32(xv(v) + XVCPU.vcpuInfoMaddr);
   const mapped = m.r32(d + DOMAIN.sharedInfoMfn) !== 0;
   return {
-    domid: domidOfVcpu(view, v), name: domainName(view, d), vcpu: vcpuIndex(v),
+    domid: domidOfVcpu(view, v),
+    name: domainName(view, d),
+    vcpu: vcpuIndex(v),
     cpl: m.r32(v + VCPU.seg + SEGREG.$size) & 3,
     run: RUNSTATES[m.r32(xv(v) + XVCPU.run)] ?? '',
-    eip, symbol: symbolAt(mapOf(view, d), eip),
+    eip,
+    symbol: symbolAt(mapOf(view, d), eip),
     gpr: GPR.map((name, i) => ({ name, value: m.r32(v + VCPU.gpr + 4 * i) })),
     eflags,
     flags: FLAGS.map(([name, bit, editable]) => ({ name, bit, value: eflags & bit ? 1 : 0, editable })),
@@ -54,9 +99,21 @@ export function cpu(view: View, args: { domid?: number } = {}): CpuModel | null 
     segments: SEGMENTS.map((name, i) => {
       const at = v + VCPU.seg + i * SEGREG.$size;
       const attr = m.r32(at + SEGREG.attr);
-      return { name, selector: m.r32(at + SEGREG.sel), base: m.r32(at + SEGREG.base), limit: m.r32(at + SEGREG.limit), dpl: (attr >>> 5) & 3, attr };
+      return {
+        name,
+        selector: m.r32(at + SEGREG.sel),
+        base: m.r32(at + SEGREG.base),
+        limit: m.r32(at + SEGREG.limit),
+        dpl: (attr >>> 5) & 3,
+        attr,
+      };
     }),
-    control: [['cr0', VCPU.cr0], ['cr2', VCPU.cr2], ['cr3', VCPU.cr3], ['cr4', VCPU.cr4]].map(([name, at]) => ({ name: name as string, value: m.r32(v + (at as number)) })),
+    control: [
+      ['cr0', VCPU.cr0],
+      ['cr2', VCPU.cr2],
+      ['cr3', VCPU.cr3],
+      ['cr4', VCPU.cr4],
+    ].map(([name, at]) => ({ name: name as string, value: m.r32(v + (at as number)) })),
     upcallMask: mapped ? frames.read8(info + 1) : undefined,
     upcallPending: mapped ? frames.read8(info) : undefined,
     virtualIopl: m.r32(xv(v) + XVCPU.iopl),

@@ -21,7 +21,8 @@ export interface DomainPorts {
   readonly ports: readonly PortModel[];
 }
 
-const SHARED_PENDING = 0x800, SHARED_MASK = 0x880;
+const SHARED_PENDING = 0x800,
+  SHARED_MASK = 0x880;
 
 /** Ports that are not free. */
 export function events(view: View): DomainPorts[] {
@@ -30,7 +31,9 @@ export function events(view: View): DomainPorts[] {
   for (const d of domains(m)) {
     const shared = m.r32(d + DOMAIN.sharedInfoMfn);
     const ports: PortModel[] = [];
-    const bit = (array: number, port: number): boolean => shared !== 0 && ((frames.read32(shared * PAGE_SIZE + array + 4 * (port >>> 5)) >>> (port & 31)) & 1) === 1;
+    const bit = (array: number, port: number): boolean =>
+      shared !== 0 &&
+      ((frames.read32(shared * PAGE_SIZE + array + 4 * (port >>> 5)) >>> (port & 31)) & 1) === 1;
     for (let port = 1; port < Math.min(1024, m.r32(d + DOMAIN.nrPorts)); port++) {
       const mfn = m.r32(d + DOMAIN.evtchnFrames + 4 * Math.floor(port / PORTS_PER_FRAME));
       if (!frames.exists(mfn)) break;
@@ -38,8 +41,12 @@ export function events(view: View): DomainPorts[] {
       const state = PORT_STATES[frames.read32(at + PORT.state)] ?? 'free';
       if (state === 'free' || state === 'reserved') continue;
       ports.push({
-        port, state, pending: bit(SHARED_PENDING, port), masked: bit(SHARED_MASK, port),
-        remoteDomid: state === 'unbound' || state === 'interdomain' ? frames.read32(at + PORT.remoteDomid) : undefined,
+        port,
+        state,
+        pending: bit(SHARED_PENDING, port),
+        masked: bit(SHARED_MASK, port),
+        remoteDomid:
+          state === 'unbound' || state === 'interdomain' ? frames.read32(at + PORT.remoteDomid) : undefined,
         remotePort: state === 'interdomain' ? frames.read32(at + PORT.remotePort) : undefined,
         virq: state === 'virq' ? frames.read32(at + PORT.virq) : undefined,
       });

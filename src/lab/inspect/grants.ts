@@ -23,14 +23,17 @@ export interface GrantsModel {
 }
 
 const TYPES = ['invalid', 'permit_access', 'accept_transfer', 'transitive'] as const;
-const GTF_readonly = 4, GTF_reading = 8, GTF_writing = 16;
+const GTF_readonly = 4,
+  GTF_reading = 8,
+  GTF_writing = 16;
 const ENTRIES = PAGE_SIZE / 8;
 
 /** Entries in use (flags not zero), lowest reference first. */
 export function grants(view: View, args: { domid: number }): GrantsModel {
   const { m, frames } = view;
   const d = findDomain(m, args.domid);
-  const list: number[] = [], entries: GrantEntry[] = [];
+  const list: number[] = [],
+    entries: GrantEntry[] = [];
   const nr = d === 0 ? 0 : Math.min(64, m.r32(d + DOMAIN.nrGrantFrames));
   for (let i = 0; i < nr; i++) {
     const mfn = m.r32(d + DOMAIN.grantFrames + 4 * i);
@@ -41,8 +44,15 @@ export function grants(view: View, args: { domid: number }): GrantsModel {
       const flags = frames.read16(at);
       if (flags === 0) continue;
       entries.push({
-        ref: i * ENTRIES + e, flags, type: TYPES[flags & 3]!, readonly: (flags & GTF_readonly) !== 0, reading: (flags & GTF_reading) !== 0, writing: (flags & GTF_writing) !== 0,
-        inUse: (flags & (GTF_reading | GTF_writing)) !== 0, domid: frames.read16(at + 2), frame: frames.read32(at + 4),
+        ref: i * ENTRIES + e,
+        flags,
+        type: TYPES[flags & 3]!,
+        readonly: (flags & GTF_readonly) !== 0,
+        reading: (flags & GTF_reading) !== 0,
+        writing: (flags & GTF_writing) !== 0,
+        inUse: (flags & (GTF_reading | GTF_writing)) !== 0,
+        domid: frames.read16(at + 2),
+        frame: frames.read32(at + 4),
       });
     }
   }

@@ -12,5 +12,15 @@ import { xenstore } from './xenstore.ts';
 
 export type Inspector = (view: View, args: never) => unknown;
 
-export const INSPECTORS = { code, cpu, events, frame, grants, memory, pageWalk, rings, xenstore } as const satisfies Readonly<Record<string, Inspector>>;
+export const INSPECTORS = {
+  code,
+  cpu,
+  events,
+  frame,
+  grants,
+  memory,
+  pageWalk,
+  rings,
+  xenstore,
+} as const satisfies Readonly<Record<string, Inspector>>;
 export type InspectorName = keyof typeof INSPECTORS;

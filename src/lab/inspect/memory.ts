@@ -16,13 +16,18 @@ export interface MemoryModel {
 /** Bytes read at most in one call. */
 const MAX = 16384;
 
-export function memory(view: View, args: { space: 'virtual' | 'machine'; domid?: number; address: number; length: number }): MemoryModel | null {
+export function memory(
+  view: View,
+  args: { space: 'virtual' | 'machine'; domid?: number; address: number; length: number },
+): MemoryModel | null {
   const { frames } = view;
   const length = Math.min(args.length, MAX);
   const v = args.space === 'virtual' ? vcpuOf(view, args.domid) : 0;
   if (args.space === 'virtual' && v === 0) return null;
-  const bytes: (number | undefined)[] = [], rows: (number | undefined)[] = [];
-  let page = -1, base: number | undefined;
+  const bytes: (number | undefined)[] = [],
+    rows: (number | undefined)[] = [];
+  let page = -1,
+    base: number | undefined;
   for (let i = 0; i < length; i++) {
     const at = (args.address + i) >>> 0;
     const p = Math.floor(at / PAGE_SIZE);

@@ -42,19 +42,43 @@ export interface RingModel {
 
 /** Entry sizes tried for a granted page: bytes of an entry. The labs' messages have 64. */
 const DEFAULT_ENTRY = 64;
-const printable = (bytes: readonly number[]): string => bytes.map((b) => (b >= 32 && b < 127 ? String.fromCharCode(b) : '')).join('');
+const printable = (bytes: readonly number[]): string =>
+  bytes.map((b) => (b >= 32 && b < 127 ? String.fromCharCode(b) : '')).join('');
 
-function byteRing(view: View, kind: RingModel['kind'], d: number, mfn: number, at: number, size: number, consAt: number, prodAt: number, guestProduces: boolean): RingModel {
+function byteRing(
+  view: View,
+  kind: RingModel['kind'],
+  d: number,
+  mfn: number,
+  at: number,
+  size: number,
+  consAt: number,
+  prodAt: number,
+  guestProduces: boolean,
+): RingModel {
   const { m, frames } = view;
   const base = mfn * PAGE_SIZE;
-  const cons = frames.read32(base + consAt), prod = frames.read32(base + prodAt);
+  const cons = frames.read32(base + consAt),
+    prod = frames.read32(base + prodAt);
   const used = (prod - cons) >>> 0;
   const sane = used <= size;
   const bytes: number[] = [];
-  for (let i = 0; i < Math.min(used, size); i++) bytes.push(frames.read8(base + at + ((cons + i) & (size - 1))));
+  for (let i = 0; i < Math.min(used, size); i++)
+    bytes.push(frames.read8(base + at + ((cons + i) & (size - 1))));
   const domid = m.r32(d + DOMAIN.domid);
   return {
-    id: `${kind}:${domid}`, kind, front: domid, frontName: domainName(view, d), back: undefined, mfn, gref: undefined, size, entrySize: 1, used, sane, asleep: false,
+    id: `${kind}:${domid}`,
+    kind,
+    front: domid,
+    frontName: domainName(view, d),
+    back: undefined,
+    mfn,
+    gref: undefined,
+    size,
+    entrySize: 1,
+    used,
+    sane,
+    asleep: false,
     indices: [
       { name: 'prod', value: prod, role: 'prod', side: guestProduces ? 'front' : 'back' },
       { name: 'cons', value: cons, role: 'cons', side: guestProduces ? 'back' : 'front' },
@@ -69,7 +93,12 @@ function grantedRing(view: View, d: number, g: GrantEntry, entrySize: number): R
   const base = g.frame * PAGE_SIZE;
   let size = 1;
   while (size * 2 * entrySize <= PAGE_SIZE - 64) size *= 2;
-  const [reqProd, reqEvent, rspProd, rspEvent] = [0, 4, 8, 12].map((o) => frames.read32(base + o)) as [number, number, number, number];
+  const [reqProd, reqEvent, rspProd, rspEvent] = [0, 4, 8, 12].map((o) => frames.read32(base + o)) as [
+    number,
+    number,
+    number,
+    number,
+  ];
   const used = (reqProd - rspProd) >>> 0;
   const sane = used <= size;
   const domid = m.r32(d + DOMAIN.domid);
@@ -78,14 +107,32 @@ function grantedRing(view: View, d: number, g: GrantEntry, entrySize: number): R
     const index = (((rspProd - (rspProd & (size - 1))) >>> 0) + i) >>> 0;
     const bytes = [...frames.copyOut(base + 64 + i * entrySize, entrySize)];
     const ahead = (i - (rspProd & (size - 1)) + size) % size;
-    slots.push({ index, state: sane && ahead < used ? 'request' : bytes.some((b) => b !== 0) ? 'response' : 'free', bytes, text: printable(bytes) });
+    slots.push({
+      index,
+      state: sane && ahead < used ? 'request' : bytes.some((b) => b !== 0) ? 'response' : 'free',
+      bytes,
+      text: printable(bytes),
+    });
   }
   return {
-    id: `grant:${domid}:${g.ref}`, kind: 'granted', front: domid, frontName: domainName(view, d), back: g.domid, mfn: g.frame, gref: g.ref, size, entrySize, used, sane, slots,
+    id: `grant:${domid}:${g.ref}`,
+    kind: 'granted',
+    front: domid,
+    frontName: domainName(view, d),
+    back: g.domid,
+    mfn: g.frame,
+    gref: g.ref,
+    size,
+    entrySize,
+    used,
+    sane,
+    slots,
     asleep: sane && used > 0 && ((reqEvent - reqProd) | 0) <= 0 && ((rspEvent - rspProd) | 0) > 0,
     indices: [
-      { name: 'req_prod', value: reqProd, role: 'prod', side: 'front' }, { name: 'req_event', value: reqEvent, role: 'event', side: 'back' },
-      { name: 'rsp_prod', value: rspProd, role: 'prod', side: 'back' }, { name: 'rsp_event', value: rspEvent, role: 'event', side: 'front' },
+      { name: 'req_prod', value: reqProd, role: 'prod', side: 'front' },
+      { name: 'req_event', value: reqEvent, role: 'event', side: 'back' },
+      { name: 'rsp_prod', value: rspProd, role: 'prod', side: 'back' },
+      { name: 'rsp_event', value: rspEvent, role: 'event', side: 'front' },
     ],
   };
 }
@@ -93,18 +140,26 @@ function grantedRing(view: View, d: number, g: GrantEntry, entrySize: number): R
 /** Granted rings first, then the service rings of every guest. */
 export function rings(view: View, args: { entrySize?: number } = {}): RingModel[] {
   const { m } = view;
-  const granted: RingModel[] = [], service: RingModel[] = [];
+  const granted: RingModel[] = [],
+    service: RingModel[] = [];
   for (const d of domains(m)) {
     if (m.r32(d + DOMAIN.kind) !== DOMAIN_KIND.pv) continue;
     for (const g of grants(view, { domid: m.r32(d + DOMAIN.domid) }).entries) {
       if (g.ref >= 8 && g.inUse) granted.push(grantedRing(view, d, g, args.entrySize ?? DEFAULT_ENTRY));
     }
-    const console = m.r32(d + DOMAIN.consoleMfn), store = m.r32(d + DOMAIN.storeMfn);
+    const console = m.r32(d + DOMAIN.consoleMfn),
+      store = m.r32(d + DOMAIN.storeMfn);
     if (console !== 0) {
-      service.push(byteRing(view, 'console-out', d, console, 1024, 2048, 3080, 3084, true), byteRing(view, 'console-in', d, console, 0, 1024, 3072, 3076, false));
+      service.push(
+        byteRing(view, 'console-out', d, console, 1024, 2048, 3080, 3084, true),
+        byteRing(view, 'console-in', d, console, 0, 1024, 3072, 3076, false),
+      );
     }
     if (store !== 0) {
-      service.push(byteRing(view, 'store-req', d, store, 0, 1024, 2048, 2052, true), byteRing(view, 'store-rsp', d, store, 1024, 1024, 2056, 2060, false));
+      service.push(
+        byteRing(view, 'store-req', d, store, 0, 1024, 2048, 2052, true),
+        byteRing(view, 'store-rsp', d, store, 1024, 1024, 2056, 2060, false),
+      );
     }
   }
   return [...granted, ...service];

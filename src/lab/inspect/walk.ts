@@ -26,12 +26,28 @@ export interface Walk {
   readonly large: boolean;
 }
 
-const P = 1, RW = 2, US = 4, A = 0x20, D = 0x40, PSE = 0x80, G = 0x100, NX = 0x80000000;
+const P = 1,
+  RW = 2,
+  US = 4,
+  A = 0x20,
+  D = 0x40,
+  PSE = 0x80,
+  G = 0x100,
+  NX = 0x80000000;
 
 /** Flag letters, a dash for each bit that is 0: P W U A D S(uper) G X(ecute disabled). */
 export function flagLetters(lo: number, hi: number): string {
   const bit = (mask: number, letter: string): string => (lo & mask ? letter : '-');
-  return bit(P, 'P') + bit(RW, 'W') + bit(US, 'U') + bit(A, 'A') + bit(D, 'D') + bit(PSE, 'S') + bit(G, 'G') + (hi & NX ? 'X' : '-');
+  return (
+    bit(P, 'P') +
+    bit(RW, 'W') +
+    bit(US, 'U') +
+    bit(A, 'A') +
+    bit(D, 'D') +
+    bit(PSE, 'S') +
+    bit(G, 'G') +
+    (hi & NX ? 'X' : '-')
+  );
 }
 
 /** Walks the tables of the vCPU record at v. Frames outside the machine end the walk. */
@@ -42,7 +58,9 @@ export function walk(view: View, v: number, vaddr: number): Walk {
   const end = (maddr: number | undefined, large = false): Walk => {
     const strict = levels.filter((l) => l.level !== 3);
     return {
-      levels, maddr, large,
+      levels,
+      maddr,
+      large,
       writable: maddr !== undefined && strict.every((l) => l.lo & RW),
       user: maddr !== undefined && strict.every((l) => l.lo & US),
       executable: maddr !== undefined && levels.every((l) => !(l.hi & NX)),
@@ -54,9 +72,19 @@ export function walk(view: View, v: number, vaddr: number): Walk {
   for (let i = 0; i < 3; i++) {
     const entryMaddr = table + indices[i]! * 8;
     if (!frames.exists(Math.floor(entryMaddr / PAGE_SIZE))) return end(undefined);
-    const lo = frames.read32(entryMaddr), hi = frames.read32(entryMaddr + 4);
+    const lo = frames.read32(entryMaddr),
+      hi = frames.read32(entryMaddr + 4);
     const level = (3 - i) as 3 | 2 | 1;
-    levels.push({ level, tableMfn: Math.floor(entryMaddr / PAGE_SIZE), index: indices[i]!, entryMaddr, lo, hi, present: (lo & P) !== 0, flags: flagLetters(lo, hi) });
+    levels.push({
+      level,
+      tableMfn: Math.floor(entryMaddr / PAGE_SIZE),
+      index: indices[i]!,
+      entryMaddr,
+      lo,
+      hi,
+      present: (lo & P) !== 0,
+      flags: flagLetters(lo, hi),
+    });
     if (!(lo & P)) return end(undefined);
     const mfn = (lo >>> 12) + (hi & 0xff) * 0x100000;
     if (!frames.exists(mfn)) return end(undefined);

@@ -31,8 +31,16 @@ export function xenstore(view: View): StoreModel {
   const visit = (handle: number, path: string, name: string, depth: number): void => {
     if (nodes.length >= MAX_NODES) return;
     const node = store.tree.load(handle);
-    nodes.push({ path: path || '/', depth, name: name || '/', value: textOf(node.value), perms: node.perms.map(permText).join(','), children: node.children.size });
-    for (const [child, h] of [...node.children].sort((a, b) => (a[0] < b[0] ? -1 : 1))) visit(h, `${path}/${child}`, child, depth + 1);
+    nodes.push({
+      path: path || '/',
+      depth,
+      name: name || '/',
+      value: textOf(node.value),
+      perms: node.perms.map(permText).join(','),
+      children: node.children.size,
+    });
+    for (const [child, h] of [...node.children].sort((a, b) => (a[0] < b[0] ? -1 : 1)))
+      visit(h, `${path}/${child}`, child, depth + 1);
   };
   visit(store.root, '', '', 0);
   return { nodes, watches: store.watches.entries().map((w) => w.value) };

@@ -18,10 +18,13 @@ export class List<T> {
   /** All entries, oldest first, with their handles. */
   entries(): { readonly handle: number; readonly value: T }[] {
     const out: { handle: number; value: T }[] = [];
-    for (let h = this.arena.user(this.slot); h !== 0; h = this.arena.r32(h)) out.push({ handle: h, value: this.read(h) });
+    for (let h = this.arena.user(this.slot); h !== 0; h = this.arena.r32(h))
+      out.push({ handle: h, value: this.read(h) });
     return out;
   }
-  private read(h: number): T { return JSON.parse(textOf(this.arena.read(h + HEAD, this.arena.r32(h + 4)))) as T; }
+  private read(h: number): T {
+    return JSON.parse(textOf(this.arena.read(h + HEAD, this.arena.r32(h + 4)))) as T;
+  }
 
   add(value: T): void {
     const bytes = encode(value);
@@ -58,5 +61,10 @@ export class List<T> {
 
 /** JSON in which every character fits a byte. */
 function encode(value: unknown): Uint8Array {
-  return bytesOf(JSON.stringify(value).replace(/[^\0-\xff]/g, (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`));
+  return bytesOf(
+    JSON.stringify(value).replace(
+      /[^\0-\xff]/g,
+      (c) => `\\u${c.charCodeAt(0).toString(16).padStart(4, '0')}`,
+    ),
+  );
 }

@@ -3,20 +3,61 @@
 import { ERRNO, type ErrnoName } from '../../hypervisor/abi/errno.ts';
 
 export const XS = {
-  CONTROL: 0, DIRECTORY: 1, READ: 2, GET_PERMS: 3, WATCH: 4, UNWATCH: 5, TRANSACTION_START: 6, TRANSACTION_END: 7, INTRODUCE: 8, RELEASE: 9,
-  GET_DOMAIN_PATH: 10, WRITE: 11, MKDIR: 12, RM: 13, SET_PERMS: 14, WATCH_EVENT: 15, ERROR: 16, IS_DOMAIN_INTRODUCED: 17, RESUME: 18,
-  SET_TARGET: 19, RESTRICT: 20, RESET_WATCHES: 21, DIRECTORY_PART: 22,
+  CONTROL: 0,
+  DIRECTORY: 1,
+  READ: 2,
+  GET_PERMS: 3,
+  WATCH: 4,
+  UNWATCH: 5,
+  TRANSACTION_START: 6,
+  TRANSACTION_END: 7,
+  INTRODUCE: 8,
+  RELEASE: 9,
+  GET_DOMAIN_PATH: 10,
+  WRITE: 11,
+  MKDIR: 12,
+  RM: 13,
+  SET_PERMS: 14,
+  WATCH_EVENT: 15,
+  ERROR: 16,
+  IS_DOMAIN_INTRODUCED: 17,
+  RESUME: 18,
+  SET_TARGET: 19,
+  RESTRICT: 20,
+  RESET_WATCHES: 21,
+  DIRECTORY_PART: 22,
 } as const;
-export const XS_NAMES: Readonly<Record<number, string>> = Object.fromEntries(Object.entries(XS).map(([k, v]) => [v, k]));
+export const XS_NAMES: Readonly<Record<number, string>> = Object.fromEntries(
+  Object.entries(XS).map(([k, v]) => [v, k]),
+);
 export const XS_HEADER = 16;
 export const XS_PAYLOAD_MAX = 4096;
-export const XS_ABS_PATH_MAX = 3072, XS_REL_PATH_MAX = 2048;
+export const XS_ABS_PATH_MAX = 3072,
+  XS_REL_PATH_MAX = 2048;
 
 /** Offsets in the ring page (§9.1). */
-export const RING = { req: 0, rsp: 1024, reqCons: 2048, reqProd: 2052, rspCons: 2056, rspProd: 2060, features: 2064, connection: 2068, error: 2072, size: 1024 } as const;
+export const RING = {
+  req: 0,
+  rsp: 1024,
+  reqCons: 2048,
+  reqProd: 2052,
+  rspCons: 2056,
+  rspProd: 2060,
+  features: 2064,
+  connection: 2068,
+  error: 2072,
+  size: 1024,
+} as const;
 
 /** Default quotas of an unprivileged domain. */
-export const QUOTA = { nodes: 1000, watches: 128, transactions: 10, nodeSize: 2048, perms: 5, bytes: 512 * 1024 } as const;
+export const QUOTA = {
+  nodes: 1000,
+  watches: 128,
+  transactions: 10,
+  nodeSize: 2048,
+  perms: 5,
+  bytes: 512 * 1024,
+} as const;
 
 export interface Message {
   readonly type: number;

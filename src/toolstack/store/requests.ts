@@ -22,7 +22,8 @@ function split(payload: Uint8Array): string[] {
   return parts;
 }
 const one = (args: readonly string[]): string => (args.length === 1 ? args[0]! : fail('EINVAL'));
-const domidOf = (args: readonly string[]): number => (/^\d{1,5}$/.test(args[0] ?? '') ? Number(args[0]) : fail('EINVAL'));
+const domidOf = (args: readonly string[]): number =>
+  /^\d{1,5}$/.test(args[0] ?? '') ? Number(args[0]) : fail('EINVAL');
 const privileged = (who: Who): void => {
   if (!who.privileged) fail('EACCES');
 };

@@ -57,12 +57,19 @@ export class Store {
   /** An empty tree: the root belongs to domain 0. */
   static create(arena: Arena): void {
     const tree = new Tree(arena);
-    arena.setUser(SLOT.root, tree.make({ perms: [{ letter: 'r', domid: 0 }], value: new Uint8Array(0), children: new Map() }));
+    arena.setUser(
+      SLOT.root,
+      tree.make({ perms: [{ letter: 'r', domid: 0 }], value: new Uint8Array(0), children: new Map() }),
+    );
     arena.setUser(SLOT.nextTx, 1);
   }
 
-  get root(): number { return this.arena.user(SLOT.root); }
-  private get generation(): number { return this.arena.user(SLOT.generation); }
+  get root(): number {
+    return this.arena.user(SLOT.root);
+  }
+  private get generation(): number {
+    return this.arena.user(SLOT.generation);
+  }
 
   // ---- paths ----
 
@@ -70,16 +77,24 @@ export class Store {
   absolute(who: Who, path: string): string {
     const relative = !path.startsWith('/');
     if (path === '' || path.length > (relative ? XS_REL_PATH_MAX : XS_ABS_PATH_MAX)) fail('EINVAL');
-    if (!/^[A-Za-z0-9\-/_@]+$/.test(path) || path.includes('//') || (path !== '/' && path.endsWith('/'))) fail('EINVAL');
+    if (!/^[A-Za-z0-9\-/_@]+$/.test(path) || path.includes('//') || (path !== '/' && path.endsWith('/')))
+      fail('EINVAL');
     return relative ? `/local/domain/${who.domid}/${path}` : path;
   }
-  private parts(path: string): string[] { return path === '/' ? [] : path.slice(1).split('/'); }
+  private parts(path: string): string[] {
+    return path === '/' ? [] : path.slice(1).split('/');
+  }
 
   // ---- reading ----
 
-  private rootOf(who: Who, txId: number): number { return txId === 0 ? this.root : this.transaction(who, txId).value.root; }
+  private rootOf(who: Who, txId: number): number {
+    return txId === 0 ? this.root : this.transaction(who, txId).value.root;
+  }
   private transaction(who: Who, txId: number): { readonly handle: number; readonly value: Transaction } {
-    return this.transactions.entries().find((t) => t.value.id === txId && t.value.domid === who.domid) ?? fail('ENOENT');
+    return (
+      this.transactions.entries().find((t) => t.value.id === txId && t.value.domid === who.domid) ??
+      fail('ENOENT')
+    );
   }
 
   /** The node at a path if `who` has the right `want`; EACCES or ENOENT as the nearest existing ancestor says. */
@@ -90,7 +105,9 @@ export class Store {
       const node = this.tree.load(handle);
       return allowed(node.perms, who.domid, who.privileged, want) ? node : fail('EACCES');
     }
-    return allowed(this.ancestor(root, parts).perms, who.domid, who.privileged, want) ? fail('ENOENT') : fail('EACCES');
+    return allowed(this.ancestor(root, parts).perms, who.domid, who.privileged, want)
+      ? fail('ENOENT')
+      : fail('EACCES');
   }
   private ancestor(root: number, parts: readonly string[]): Node {
     for (let n = parts.length - 1; n > 0; n--) {
@@ -100,10 +117,18 @@ export class Store {
     return this.tree.load(root);
   }
 
-  read(who: Who, txId: number, path: string): Uint8Array { return this.get(who, this.rootOf(who, txId), path, 'r').value; }
-  directory(who: Who, txId: number, path: string): string[] { return [...this.get(who, this.rootOf(who, txId), path, 'r').children.keys()].sort(); }
-  perms(who: Who, txId: number, path: string): readonly Perm[] { return this.get(who, this.rootOf(who, txId), path, 'r').perms; }
-  exists(path: string): boolean { return this.tree.find(this.root, this.parts(path)) !== 0; }
+  read(who: Who, txId: number, path: string): Uint8Array {
+    return this.get(who, this.rootOf(who, txId), path, 'r').value;
+  }
+  directory(who: Who, txId: number, path: string): string[] {
+    return [...this.get(who, this.rootOf(who, txId), path, 'r').children.keys()].sort();
+  }
+  perms(who: Who, txId: number, path: string): readonly Perm[] {
+    return this.get(who, this.rootOf(who, txId), path, 'r').perms;
+  }
+  exists(path: string): boolean {
+    return this.tree.find(this.root, this.parts(path)) !== 0;
+  }
 
   // ---- changing ----
 
@@ -132,7 +157,12 @@ export class Store {
       if (!allowed(node.perms, who.domid, who.privileged, 'w')) fail('EACCES');
       if (value === undefined) return; // MKDIR of what exists
       this.quota(who, root, 0, value.length - node.value.length);
-      this.commitRoot(who, txId, this.tree.replace(root, parts, (old) => ({ ...old!, value })), { path, removed: false });
+      this.commitRoot(
+        who,
+        txId,
+        this.tree.replace(root, parts, (old) => ({ ...old!, value })),
+        { path, removed: false },
+      );
       return;
     }
     const parent = this.ancestor(root, parts);
@@ -140,11 +170,17 @@ export class Store {
     let depth = parts.length;
     while (depth > 1 && this.tree.find(root, parts.slice(0, depth - 1)) === 0) depth--;
     this.quota(who, root, parts.length - depth + 1, value?.length ?? 0);
-    const perms = who.privileged ? parent.perms : [{ letter: parent.perms[0]!.letter, domid: who.domid }, ...parent.perms.slice(1)];
+    const perms = who.privileged
+      ? parent.perms
+      : [{ letter: parent.perms[0]!.letter, domid: who.domid }, ...parent.perms.slice(1)];
     let made = root;
     this.tree.ref(root);
     for (let n = depth; n <= parts.length; n++) {
-      const next = this.tree.replace(made, parts.slice(0, n), () => ({ perms, value: n === parts.length && value ? value : new Uint8Array(0), children: new Map() }));
+      const next = this.tree.replace(made, parts.slice(0, n), () => ({
+        perms,
+        value: n === parts.length && value ? value : new Uint8Array(0),
+        children: new Map(),
+      }));
       this.tree.unref(made);
       made = next;
     }
@@ -165,7 +201,12 @@ export class Store {
       return;
     }
     this.get(who, root, path, 'w');
-    this.commitRoot(who, txId, this.tree.replace(root, parts, () => undefined), { path, removed: true });
+    this.commitRoot(
+      who,
+      txId,
+      this.tree.replace(root, parts, () => undefined),
+      { path, removed: true },
+    );
   }
 
   setPerms(who: Who, txId: number, path: string, perms: readonly Perm[]): void {
@@ -175,7 +216,12 @@ export class Store {
     const node = this.get(who, root, path, 'w');
     if (!who.privileged && node.perms[0]?.domid !== who.domid) fail('EACCES');
     if (!who.privileged && perms[0]!.domid !== node.perms[0]?.domid) fail('EPERM');
-    this.commitRoot(who, txId, this.tree.replace(root, this.parts(path), (old) => ({ ...old!, perms })), { path, removed: false });
+    this.commitRoot(
+      who,
+      txId,
+      this.tree.replace(root, this.parts(path), (old) => ({ ...old!, perms })),
+      { path, removed: false },
+    );
   }
 
   // ---- transactions ----
@@ -226,7 +272,9 @@ export class Store {
   }
   unwatch(who: Who, given: string, token: string): void {
     const path = given.startsWith('@') ? given : this.absolute(who, given);
-    const found = this.watches.entries().find((w) => w.value.domid === who.domid && w.value.path === path && w.value.token === token);
+    const found = this.watches
+      .entries()
+      .find((w) => w.value.domid === who.domid && w.value.path === path && w.value.token === token);
     if (!found) fail('ENOENT');
     else this.watches.remove(found.handle);
   }
@@ -235,11 +283,16 @@ export class Store {
       const below = change.path === w.path || (w.path === '/' ? true : change.path.startsWith(`${w.path}/`));
       const above = change.removed && w.path.startsWith(`${change.path}/`);
       if (!below && !above) continue;
-      if (below && w.depth >= 0 && this.parts(change.path).length - this.parts(w.path).length > w.depth) continue;
+      if (below && w.depth >= 0 && this.parts(change.path).length - this.parts(w.path).length > w.depth)
+        continue;
       const path = below ? change.path : w.path;
       if (!this.mayHear(w.domid, path)) continue;
       const prefix = `/local/domain/${w.domid}/`;
-      this.fired.push({ domid: w.domid, path: w.relative && path.startsWith(prefix) ? path.slice(prefix.length) : path, token: w.token });
+      this.fired.push({
+        domid: w.domid,
+        path: w.relative && path.startsWith(prefix) ? path.slice(prefix.length) : path,
+        token: w.token,
+      });
     }
   }
   /** A domain hears only of nodes it may read; of a removed one, if it may read where it was. */
@@ -250,7 +303,8 @@ export class Store {
     return allowed(node.perms, domid, domid === 0, 'r');
   }
   fireSpecial(path: '@introduceDomain' | '@releaseDomain'): void {
-    for (const { value: w } of this.watches.entries()) if (w.path === path) this.fired.push({ domid: w.domid, path, token: w.token });
+    for (const { value: w } of this.watches.entries())
+      if (w.path === path) this.fired.push({ domid: w.domid, path, token: w.token });
   }
 
   /** Drops watches and transactions of a domain: RESET_WATCHES, reconnection, the end of a domain. */

@@ -48,10 +48,13 @@ function encode(node: Node): Uint8Array {
 
 function decodeNode(bytes: Uint8Array): Node {
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  const nperms = view.getUint32(0, true), nvalue = view.getUint32(4, true), nchildren = view.getUint32(8, true);
+  const nperms = view.getUint32(0, true),
+    nvalue = view.getUint32(4, true),
+    nchildren = view.getUint32(8, true);
   let at = 12;
   const perms: Perm[] = [];
-  for (let i = 0; i < nperms; i++, at += 4) perms.push({ domid: view.getUint16(at, true), letter: LETTERS[bytes[at + 2]!] as Perm['letter'] });
+  for (let i = 0; i < nperms; i++, at += 4)
+    perms.push({ domid: view.getUint16(at, true), letter: LETTERS[bytes[at + 2]!] as Perm['letter'] });
   const value = bytes.slice(at, at + nvalue);
   at += nvalue;
   const children = new Map<string, number>();
@@ -70,7 +73,9 @@ export class Tree {
     this.arena = arena;
   }
 
-  load(handle: number): Node { return decodeNode(this.arena.read(handle + HEAD, this.arena.r32(handle + 4))); }
+  load(handle: number): Node {
+    return decodeNode(this.arena.read(handle + HEAD, this.arena.r32(handle + 4)));
+  }
 
   /** A new object with one reference; takes a reference on every child. Fails with ENOSPC when the arena is full. */
   make(node: Node): number {
@@ -83,7 +88,9 @@ export class Tree {
     for (const child of node.children.values()) this.ref(child);
     return handle;
   }
-  ref(handle: number): void { this.arena.w32(handle, this.arena.r32(handle) + 1); }
+  ref(handle: number): void {
+    this.arena.w32(handle, this.arena.r32(handle) + 1);
+  }
   unref(handle: number): void {
     const work = [handle];
     for (let h = work.pop(); h !== undefined; h = work.pop()) {
@@ -108,7 +115,11 @@ export class Tree {
   }
 
   /** A root in which the node at `parts` is replaced by what `change` makes of it (undefined: removed). Every ancestor must exist. */
-  replace(root: number, parts: readonly string[], change: (old: Node | undefined) => Node | undefined): number {
+  replace(
+    root: number,
+    parts: readonly string[],
+    change: (old: Node | undefined) => Node | undefined,
+  ): number {
     const step = (handle: number, depth: number): number => {
       const node = handle === 0 ? undefined : this.load(handle);
       if (depth === parts.length) {
@@ -132,7 +143,8 @@ export class Tree {
 
   /** Nodes below (and with) a handle that `domid` owns: what its quota counts. */
   owned(handle: number, domid: number): { nodes: number; bytes: number } {
-    let nodes = 0, bytes = 0;
+    let nodes = 0,
+      bytes = 0;
     const work = [handle];
     for (let h = work.pop(); h !== undefined; h = work.pop()) {
       const node = this.load(h);
@@ -147,7 +159,12 @@ export class Tree {
 }
 
 /** May `domid` read or write a node with these permissions? Domain 0 (privileged) may do everything. */
-export function allowed(perms: readonly Perm[], domid: number, privileged: boolean, want: 'r' | 'w'): boolean {
+export function allowed(
+  perms: readonly Perm[],
+  domid: number,
+  privileged: boolean,
+  want: 'r' | 'w',
+): boolean {
   if (privileged || perms[0]?.domid === domid) return true;
   const own = perms.slice(1).find((p) => p.domid === domid) ?? perms[0];
   return own !== undefined && (own.letter === 'b' || own.letter === want);

@@ -1,0 +1,157 @@
+// The hard properties of the machine (DESIGN "Proof"): the same hashes whatever runs it, going back, cold restore, dropped caches.
+
+import { spawnSync } from 'node:child_process';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { loadImage, saveImage } from '../machine/image.ts';
+import { stateHash } from '../machine/state-hash.ts';
+import { allocate } from '../memory/memory.ts';
+import { attachMachine } from '../toolstack/assemble.ts';
+import { chance, consoleOf, images, pingPong, start } from './testing.ts';
+import { Timeline } from './timeline.ts';
+import type { Moment } from './types.ts';
+
+const MOMENTS = 200;
+interface Mark {
+  readonly moment: Moment;
+  readonly state: string;
+  readonly trace: string;
+}
+
+/** Runs ping and pong, stopping at random moments (every other one inside a trap), and writes down both hashes at each. */
+function record(): { marks: Mark[]; end: Mark; text: string } {
+  const { machine, timeline } = start(pingPong());
+  const all = start(pingPong());
+  all.timeline.run({});
+  const lastTick = all.timeline.ticks,
+    lastSeq = all.timeline.seq;
+  const pick = chance(2026);
+  const stops = Array.from({ length: MOMENTS }, (_, i) =>
+    i % 2 === 0 ? { ticks: 1 + pick(lastTick - 1) } : { seq: 20 + pick(lastSeq - 21) },
+  );
+  const marks: Mark[] = [];
+  const at = (): Mark => ({
+    moment: timeline.moment,
+    state: stateHash(machine.m),
+    trace: machine.trace.hash,
+  });
+  for (const s of stops.filter((x) => x.ticks !== undefined).sort((a, b) => a.ticks! - b.ticks!)) {
+    timeline.run({ untilTicks: s.ticks! });
+    marks.push(at());
+  }
+  timeline.restore(timeline.kept[0]!);
+  for (const s of stops.filter((x) => x.seq !== undefined).sort((a, b) => a.seq! - b.seq!)) {
+    if (timeline.within === s.seq) continue;
+    expect(timeline.runToRecord(s.seq!)).toEqual({ kind: 'phase', seq: s.seq });
+    marks.push(at());
+  }
+  timeline.run({});
+  return { marks, end: at(), text: consoleOf(timeline, 1) };
+}
+
+let forward: ReturnType<typeof record>;
+beforeAll(() => {
+  forward = record();
+});
+
+describe('ping and pong', () => {
+  it('hold their conversation', () => {
+    expect(forward.text).toContain('pong 6');
+    expect(forward.marks.length).toBeGreaterThan(MOMENTS * 0.9);
+  });
+
+  it.each([1, 7, 1000, 1_000_000])('give the same hashes with host slices of %i', (hostSlice) => {
+    const { machine, timeline } = start(pingPong(), { hostSlice });
+    timeline.run({});
+    expect(machine.trace.hash).toBe(forward.end.trace);
+    expect(stateHash(machine.m)).toBe(forward.end.state);
+  });
+
+  it('give the same hashes with caches dropped at random moments', () => {
+    const { machine, timeline } = start(pingPong());
+    const pick = chance(7);
+    for (;;) {
+      if (timeline.run({ untilTicks: timeline.ticks + 1 + pick(5000) }).kind !== 'reached') break;
+      machine.frames.dropCaches();
+      machine.engine.dropCaches();
+    }
+    expect(machine.trace.hash).toBe(forward.end.trace);
+    expect(stateHash(machine.m)).toBe(forward.end.state);
+  });
+
+  it('are the same at every moment visited in random order', () => {
+    const { machine, timeline } = start(pingPong());
+    const pick = chance(99);
+    const order = forward.marks.map((m) => [pick(1e9), m] as const).sort((a, b) => a[0] - b[0]);
+    for (const [, mark] of order) {
+      timeline.goto(mark.moment);
+      expect(timeline.moment).toEqual(mark.moment);
+      expect(stateHash(machine.m)).toBe(mark.state);
+      expect(machine.trace.hash).toBe(mark.trace);
+    }
+    expect(timeline.history.divergedAt).toBe(0);
+  });
+
+  it('step back tick by tick through everything they did', () => {
+    const { machine, timeline } = start(pingPong(2));
+    timeline.run({ untilTicks: 20_000 });
+    const known: { moment: Moment; state: string }[] = [];
+    for (let i = 0; i < 60; i++) {
+      known.push({ moment: timeline.moment, state: stateHash(machine.m) });
+      timeline.run({ untilTicks: timeline.ticks + 1 });
+    }
+    for (const k of known.reverse()) {
+      expect(timeline.back()).toBe(true);
+      expect(timeline.moment).toEqual(k.moment);
+      expect(stateHash(machine.m)).toBe(k.state);
+    }
+  });
+
+  it('go on from nothing but the bytes of the memory', () => {
+    const { machine, timeline } = start(pingPong());
+    const between = forward.marks.filter((m) => !m.moment.within);
+    for (const mark of between) {
+      timeline.goto(mark.moment);
+      const file = saveImage(machine.frames, { log: timeline.log.entries });
+      const cold = attachMachine(allocate(64, false));
+      loadImage(cold.frames, file);
+      const again = new Timeline(cold, images);
+      again.log.entries = [...timeline.log.entries];
+      again.log.rewindTo(cold.trace.seq);
+      again.begin();
+      again.run({});
+      expect(cold.trace.hash).toBe(forward.end.trace);
+      expect(stateHash(cold.m)).toBe(forward.end.state);
+    }
+  });
+});
+
+describe('the command line', () => {
+  const boot = (...args: string[]): { hash: string; state: string; code: number | null } => {
+    const r = spawnSync(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        'src/cli/main.ts',
+        'boot',
+        'public/guests/ping/ping.elf',
+        '--cmdline',
+        'count=6',
+        '--domain',
+        'public/guests/pong/pong.elf,cmdline=peer=1',
+        '--json',
+        ...args,
+      ],
+      { encoding: 'utf8' },
+    );
+    const last = r.stderr.trim().split('\n').pop() ?? '{}';
+    const { traceHash, stateHash: state } = JSON.parse(last) as { traceHash: string; stateHash: string };
+    return { hash: traceHash, state, code: r.status };
+  };
+  it('gives the same hashes with one, two and three hosts, in fresh processes', () => {
+    const one = boot();
+    expect(one.code).toBe(0);
+    expect(boot('--hosts', '2', '--host-slice', '7')).toEqual(one);
+    expect(boot('--hosts', '3')).toEqual(one);
+  });
+});
