@@ -33,14 +33,14 @@ TEST("callbacks") {
     int rc = do_register(type);
     check(rc == results[type], "register type %u: %d, want %d", type, rc, results[type]);
   }
-  check_equal("unregister event", (uint32_t)do_unregister(CALLBACKTYPE_event), (uint32_t)-EINVAL);
-  check_equal("unregister failsafe", (uint32_t)do_unregister(CALLBACKTYPE_failsafe), (uint32_t)-EINVAL);
-  check_equal("unregister nmi", (uint32_t)do_unregister(CALLBACKTYPE_nmi), 0);
-  check_equal("unregister unknown", (uint32_t)do_unregister(99), (uint32_t)-ENOSYS);
-  check_equal("bad pointer", (uint32_t)HYPERVISOR_callback_op(CALLBACKOP_register, 0), (uint32_t)-EFAULT);
+  check_equal("unregister event", do_unregister(CALLBACKTYPE_event), -EINVAL);
+  check_equal("unregister failsafe", do_unregister(CALLBACKTYPE_failsafe), -EINVAL);
+  check_equal("unregister nmi", do_unregister(CALLBACKTYPE_nmi), 0);
+  check_equal("unregister unknown", do_unregister(99), -ENOSYS);
+  check_equal("bad pointer", HYPERVISOR_callback_op(CALLBACKOP_register, 0), -EFAULT);
   int rc = HYPERVISOR_callback_op(99, 0);
   check(rc == -EINVAL || rc == -ENOSYS, "unknown command: %d", rc);
-  check_equal("set_callbacks with nothing", (uint32_t)HYPERVISOR_set_callbacks(0, 0, 0, 0), 0);
+  check_equal("set_callbacks with nothing", HYPERVISOR_set_callbacks(0, 0, 0, 0), 0);
 
   do_register(CALLBACKTYPE_event);
   evtchn_port_t port = event_alloc_unbound(DOMID_SELF);

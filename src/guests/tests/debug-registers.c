@@ -19,17 +19,17 @@ TEST("debug-registers") {
   check_equal("DR7 at the start", HYPERVISOR_get_debugreg(7), DR7_ALWAYS_ONE);
   check_equal("MOV from DR7", read_dr7(), DR7_ALWAYS_ONE);
   for (uint32_t reg = 0; reg < 4; reg++) {
-    check_equal("set", (uint32_t)HYPERVISOR_set_debugreg(reg, 0xC0001000 + reg), 0);
+    check_equal("set", HYPERVISOR_set_debugreg(reg, 0xC0001000 + reg), 0);
     check_equal("get", HYPERVISOR_get_debugreg(reg), 0xC0001000 + reg);
   }
   write_dr0(0x1234);
   check_equal("MOV to DR0", HYPERVISOR_get_debugreg(0), 0x1234);
   check_equal("MOV from DR0", read_dr0(), 0x1234);
-  check_equal("set DR6", (uint32_t)HYPERVISOR_set_debugreg(6, 0), 0);
+  check_equal("set DR6", HYPERVISOR_set_debugreg(6, 0), 0);
   check_equal("get DR6", HYPERVISOR_get_debugreg(6), DR6_ALWAYS_ONE);
   check_equal("DR4", HYPERVISOR_get_debugreg(4), DR6_ALWAYS_ONE);
   check_equal("DR5", HYPERVISOR_get_debugreg(5), DR7_ALWAYS_ONE);
-  check_equal("DR7 with GD", (uint32_t)HYPERVISOR_set_debugreg(7, DR7_GD), (uint32_t)-EPERM);
-  check_equal("set DR8", (uint32_t)HYPERVISOR_set_debugreg(8, 0), (uint32_t)-ENODEV);
+  check_equal("DR7 with GD", HYPERVISOR_set_debugreg(7, DR7_GD), -EPERM);
+  check_equal("set DR8", HYPERVISOR_set_debugreg(8, 0), -ENODEV);
   check_equal("get DR8", HYPERVISOR_get_debugreg(8), (uint32_t)-ENODEV);
 }

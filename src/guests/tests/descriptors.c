@@ -39,6 +39,8 @@ static uint64_t descriptor(uint32_t base, uint32_t limit, uint32_t access, uint3
   return (uint64_t)high << 32 | low;
 }
 
+static uint32_t access_byte(unsigned index) { return ((volatile uint8_t *)&gdt[index])[5]; }
+
 static void fill(void) {
   gdt[FLAT] = descriptor(0, 0xFFFFF, 0xB3, G_AND_32BIT);
   gdt[DPL0] = descriptor(0, 0xFFFFF, 0x93, G_AND_32BIT);
@@ -53,14 +55,14 @@ static void fill(void) {
 
 static void install(void) {
   uint32_t mfn = va_to_mfn(va_of(gdt));
-  check_equal("too many entries", (uint32_t)HYPERVISOR_set_gdt(&mfn, 7169), (uint32_t)-EINVAL);
-  check_equal("bad list", (uint32_t)HYPERVISOR_set_gdt(0, 512), (uint32_t)-EFAULT);
-  check_equal("a writable page", (uint32_t)HYPERVISOR_set_gdt(&mfn, 512), (uint32_t)-EINVAL);
-  check_equal("read-only", (uint32_t)remap_page(va_of(gdt), PTE_P | PTE_A | PTE_D), 0);
-  check_equal("set_gdt", (uint32_t)HYPERVISOR_set_gdt(&mfn, 512), 0);
-  check_equal("writable now", (uint32_t)remap_page(va_of(gdt), PTE_KERNEL), (uint32_t)-EBUSY);
-  check_equal("DPL 0 became 1", (uint32_t)(((volatile uint64_t *)gdt)[DPL0] >> 40) & 0xFF, 0xB3);
-  check_equal("an absent one is left alone", (uint32_t)(((volatile uint64_t *)gdt)[ABSENT] >> 40) & 0xFF, 0x33);
+  check_equal("too many entries", HYPERVISOR_set_gdt(&mfn, 7169), -EINVAL);
+  check_equal("bad list", HYPERVISOR_set_gdt(0, 512), -EFAULT);
+  check_equal("a writable page", HYPERVISOR_set_gdt(&mfn, 512), -EINVAL);
+  check_equal("read-only", remap_page(va_of(gdt), PTE_P | PTE_A | PTE_D), 0);
+  check_equal("set_gdt", HYPERVISOR_set_gdt(&mfn, 512), 0);
+  check_equal("writable now", remap_page(va_of(gdt), PTE_KERNEL), -EBUSY);
+  check_equal("DPL 0 became 1", access_byte(DPL0), 0xB3);
+  check_equal("an absent one is left alone", access_byte(ABSENT), 0x33);
   expect_no_trap("Xen's flat data", load_es_only, FLAT_RING1_DS);
   expect_no_trap("Xen's flat ring-3 data", load_es_only, FLAT_RING3_DS);
 }
@@ -90,18 +92,21 @@ static void limits(void) {
 }
 
 static void types(void) {
-  expect_trap("execute-only into ES", load_es_only, SELECTOR(EXECUTE_ONLY), VECTOR_GP, SELECTOR(EXECUTE_ONLY) & ~3u, at_load_es);
+  expect_trap("execute-only into ES", load_es_only, SELECTOR(EXECUTE_ONLY), VECTOR_GP,
+              SELECTOR(EXECUTE_ONLY) & ~3u, at_load_es);
   expect_trap("absent into ES", load_es_only, SELECTOR(ABSENT), VECTOR_NP, SELECTOR(ABSENT) & ~3u, at_load_es);
   expect_trap("absent into SS", load_ss_only, SELECTOR(ABSENT), VECTOR_SS, SELECTOR(ABSENT) & ~3u, at_load_ss);
-  expect_trap("read-only into SS", load_ss_only, SELECTOR(READ_ONLY), VECTOR_GP, SELECTOR(READ_ONLY) & ~3u, at_load_ss);
-  expect_trap("RPL 3 of a DPL 1 segment", load_es_only, SELECTOR(FLAT) | 3, VECTOR_GP, SELECTOR(FLAT) & ~3u, at_load_es);
+  expect_trap("read-only into SS", load_ss_only, SELECTOR(READ_ONLY), VECTOR_GP, SELECTOR(READ_ONLY) & ~3u,
+              at_load_ss);
+  expect_trap("RPL 3 of a DPL 1 segment", load_es_only, SELECTOR(FLAT) | 3, VECTOR_GP, SELECTOR(FLAT) & ~3u,
+              at_load_es);
   expect_no_trap("DPL 3 from ring 1", load_es_only, SELECTOR(RING3));
   expect_no_trap("far call through execute-only", far_call_to, SELECTOR(EXECUTE_ONLY));
   expect_trap("far call to data", far_call_to, SELECTOR(FLAT), VECTOR_GP, SELECTOR(FLAT) & ~3u, at_far_call);
   expect_trap("far call to Xen's ring 0", far_call_to, 0xE008, VECTOR_GP, 0xE008, at_far_call);
 
   expect_no_trap("a segment never used", load_es_only, SELECTOR(FRESH));
-  check_equal("its accessed bit", (uint32_t)(((volatile uint64_t *)gdt)[FRESH] >> 40) & 0xFF, 0xB3);
+  check_equal("its accessed bit", access_byte(FRESH), 0xB3);
 }
 
 static void questions(void) {
@@ -110,10 +115,10 @@ static void questions(void) {
   check_equal("LAR", lar_of(SELECTOR(READ_ONLY)) & 0xFF00, 0xB100);
   check_equal("LAR of Xen's ring 0", lar_of(0xE010), 0xFFFFFFFF);
   check_equal("LAR of nothing", lar_of(SELECTOR(300)), 0xFFFFFFFF);
-  check_equal("VERR of data", (uint32_t)verr_of(SELECTOR(READ_ONLY)), 1);
-  check_equal("VERR of execute-only", (uint32_t)verr_of(SELECTOR(EXECUTE_ONLY)), 0);
-  check_equal("VERW of data", (uint32_t)verw_of(SELECTOR(FLAT)), 1);
-  check_equal("VERW of read-only data", (uint32_t)verw_of(SELECTOR(READ_ONLY)), 0);
+  check_equal("VERR of data", verr_of(SELECTOR(READ_ONLY)), 1);
+  check_equal("VERR of execute-only", verr_of(SELECTOR(EXECUTE_ONLY)), 0);
+  check_equal("VERW of data", verw_of(SELECTOR(FLAT)), 1);
+  check_equal("VERW of read-only data", verw_of(SELECTOR(READ_ONLY)), 0);
 }
 
 static int update(uint32_t index, uint64_t value) {
@@ -121,15 +126,16 @@ static int update(uint32_t index, uint64_t value) {
 }
 
 static void updates(void) {
-  check_equal("a good one", (uint32_t)update(SPARE, descriptor(va_of(data), 0xF, 0x93, ONLY_32BIT)), 0);
-  check_equal("its access byte", (uint32_t)(((volatile uint64_t *)gdt)[SPARE] >> 40) & 0xFF, 0xB3);
+  check_equal("a good one", update(SPARE, descriptor(va_of(data), 0xF, 0x93, ONLY_32BIT)), 0);
+  check_equal("its access byte", access_byte(SPARE), 0xB3);
   access("in use at once", es_load, SPARE, 0x10, VECTOR_GP);
-  check_equal("64-bit code", (uint32_t)update(SPARE, descriptor(0, 0xFFFFF, 0xBB, 0xA0)), (uint32_t)-EINVAL);
-  check_equal("a TSS", (uint32_t)update(SPARE, descriptor(0, 0x67, 0xA9, 0)), (uint32_t)-EINVAL);
-  check_equal("an LDT", (uint32_t)update(SPARE, descriptor(0, 0x67, 0xA2, 0)), (uint32_t)-EINVAL);
-  check_equal("an interrupt gate", (uint32_t)update(SPARE, descriptor(0, 0x67, 0xAE, 0)), (uint32_t)-EINVAL);
-  check_equal("not aligned", (uint32_t)HYPERVISOR_update_descriptor(make_pte(va_to_mfn(va_of(gdt)), 4), 0), (uint32_t)-EINVAL);
-  check_equal("a page table", (uint32_t)HYPERVISOR_update_descriptor(make_pte(va_to_mfn(start_info->pt_base), 0), 0), (uint32_t)-EINVAL);
+  check_equal("64-bit code", update(SPARE, descriptor(0, 0xFFFFF, 0xBB, 0xA0)), -EINVAL);
+  check_equal("a TSS", update(SPARE, descriptor(0, 0x67, 0xA9, 0)), -EINVAL);
+  check_equal("an LDT", update(SPARE, descriptor(0, 0x67, 0xA2, 0)), -EINVAL);
+  check_equal("an interrupt gate", update(SPARE, descriptor(0, 0x67, 0xAE, 0)), -EINVAL);
+  check_equal("not aligned", HYPERVISOR_update_descriptor(make_pte(va_to_mfn(va_of(gdt)), 4), 0), -EINVAL);
+  check_equal("a page table", HYPERVISOR_update_descriptor(make_pte(va_to_mfn(start_info->pt_base), 0), 0),
+              -EINVAL);
 }
 
 static int set_ldt(uint32_t base, uint32_t entries) {
@@ -139,27 +145,28 @@ static int set_ldt(uint32_t base, uint32_t entries) {
 
 static void local(void) {
   ldt[1] = descriptor(0, 0xFFFFF, 0xB3, G_AND_32BIT);
-  check_equal("not aligned", (uint32_t)set_ldt(va_of(ldt) + 8, 4), (uint32_t)-EINVAL);
-  check_equal("too many entries", (uint32_t)set_ldt(va_of(ldt), 8193), (uint32_t)-EINVAL);
-  check_equal("a writable page is not looked at yet", (uint32_t)set_ldt(va_of(ldt), 512), 0);
+  check_equal("not aligned", set_ldt(va_of(ldt) + 8, 4), -EINVAL);
+  check_equal("too many entries", set_ldt(va_of(ldt), 8193), -EINVAL);
+  check_equal("a writable page is not looked at yet", set_ldt(va_of(ldt), 512), 0);
   struct caught trap = catch_trap(load_es_only, LDT_SELECTOR(1));
-  check_equal("its first use", (uint32_t)trap.vector, VECTOR_PF);
+  check_equal("its first use", trap.vector, VECTOR_PF);
   check_equal("cr2", trap.cr2, va_of(&ldt[1]));
   remap_page(va_of(ldt), PTE_P | PTE_A);
   expect_no_trap("its first use, read-only", load_es_only, LDT_SELECTOR(1));
   segment_offset = va_of(data);
   expect_no_trap("a store through it", es_store, LDT_SELECTOR(1));
-  check_equal("writable now", (uint32_t)remap_page(va_of(ldt), PTE_KERNEL), (uint32_t)-EBUSY);
-  check_equal("one entry only", (uint32_t)set_ldt(va_of(ldt), 1), 0);
+  check_equal("writable now", remap_page(va_of(ldt), PTE_KERNEL), -EBUSY);
+  check_equal("one entry only", set_ldt(va_of(ldt), 1), 0);
   expect_trap("beyond it", load_es_only, LDT_SELECTOR(1), VECTOR_GP, LDT_SELECTOR(1) & ~3u, at_load_es);
-  check_equal("none", (uint32_t)set_ldt(0, 0), 0);
-  check_equal("writable again", (uint32_t)remap_page(va_of(ldt), PTE_KERNEL), 0);
+  check_equal("none", set_ldt(0, 0), 0);
+  check_equal("writable again", remap_page(va_of(ldt), PTE_KERNEL), 0);
 }
 
 static void remove(void) {
-  check_equal("set_gdt of nothing", (uint32_t)HYPERVISOR_set_gdt(0, 0), 0);
-  expect_trap("an entry that is gone", load_es_only, SELECTOR(FLAT), VECTOR_GP, SELECTOR(FLAT) & ~3u, at_load_es);
-  check_equal("writable again", (uint32_t)remap_page(va_of(gdt), PTE_KERNEL), 0);
+  check_equal("set_gdt of nothing", HYPERVISOR_set_gdt(0, 0), 0);
+  expect_trap("an entry that is gone", load_es_only, SELECTOR(FLAT), VECTOR_GP, SELECTOR(FLAT) & ~3u,
+              at_load_es);
+  check_equal("writable again", remap_page(va_of(gdt), PTE_KERNEL), 0);
 }
 
 TEST("descriptors") {

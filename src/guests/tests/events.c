@@ -22,13 +22,14 @@ static int send(evtchn_port_t port) { return op(EVTCHNOP_send, &(struct evtchn_p
 static int close(evtchn_port_t port) { return op(EVTCHNOP_close, &(struct evtchn_port){port}); }
 static int unmask(evtchn_port_t port) { return op(EVTCHNOP_unmask, &(struct evtchn_port){port}); }
 
-static int pending(evtchn_port_t port) { return test_bit((const volatile uint32_t *)shared_info->evtchn_pending, port); }
+static int pending(evtchn_port_t port) { return test_bit(shared_info->evtchn_pending, port); }
 static void set_mask(evtchn_port_t port) { atomic_set_bit(shared_info->evtchn_mask, port); }
-static int masked(evtchn_port_t port) { return test_bit((const volatile uint32_t *)shared_info->evtchn_mask, port); }
+static int masked(evtchn_port_t port) { return test_bit((const volatile uint32_t *)shared_info->evtchn_mask,
+                                                        port); }
 
 static struct evtchn_status status_of(evtchn_port_t port) {
   struct evtchn_status status = {DOMID_SELF, 0, port, 99, 99, {99, 99}};
-  check_equal("status", (uint32_t)op(EVTCHNOP_status, &status), 0);
+  check_equal("status", op(EVTCHNOP_status, &status), 0);
   return status;
 }
 
@@ -44,16 +45,16 @@ static evtchn_port_t near_end, far_end;
 
 static void binding(void) {
   struct evtchn_alloc_unbound alloc = {DOMID_SELF, DOMID_SELF, 0};
-  check_equal("alloc_unbound", (uint32_t)op(EVTCHNOP_alloc_unbound, &alloc), 0);
+  check_equal("alloc_unbound", op(EVTCHNOP_alloc_unbound, &alloc), 0);
   near_end = alloc.port;
   check(near_end > 0 && near_end < 1024, "port %u", near_end);
   struct evtchn_status status = status_of(near_end);
   check_equal("status of a new port", status.status, EVTCHNSTAT_unbound);
   domid_t self = (domid_t)status.u[0];
-  check_equal("send on it", (uint32_t)send(near_end), 0);
+  check_equal("send on it", send(near_end), 0);
 
   struct evtchn_bind_interdomain bind = {DOMID_SELF, 0, near_end, 0};
-  check_equal("bind_interdomain", (uint32_t)op(EVTCHNOP_bind_interdomain, &bind), 0);
+  check_equal("bind_interdomain", op(EVTCHNOP_bind_interdomain, &bind), 0);
   far_end = bind.local_port;
   check(far_end != near_end && far_end > 0, "local port %u", far_end);
   check(pending(far_end), "the binder's port is not pending");
@@ -63,11 +64,11 @@ static void binding(void) {
   check_equal("its vcpu", status.vcpu, 0);
   check_equal("the other domain", status.u[0] & 0xFFFF, self);
   check_equal("the other port", status.u[1], far_end);
-  check_equal("bind it again", (uint32_t)op(EVTCHNOP_bind_interdomain, &bind), (uint32_t)-EINVAL);
+  check_equal("bind it again", op(EVTCHNOP_bind_interdomain, &bind), -EINVAL);
 }
 
 static void sending(void) {
-  check_equal("send", (uint32_t)send(near_end), 0);
+  check_equal("send", send(near_end), 0);
   check(pending(far_end), "the far end is not pending");
   check(!pending(near_end), "the near end is pending");
   check_equal("no upcall while masked", upcalls, 0);
@@ -89,7 +90,7 @@ static void port_mask(void) {
   send(near_end);
   check_equal("upcall of a masked port", upcalls, 2);
   check(pending(far_end), "a masked port is not pending");
-  check_equal("unmask", (uint32_t)unmask(far_end), 0);
+  check_equal("unmask", unmask(far_end), 0);
   check(!masked(far_end), "still masked");
   check_equal("upcall after unmask", upcalls, 3);
   events_disable();
@@ -100,44 +101,44 @@ static void polling(void) {
   struct sched_poll poll = {ports, 2, 0};
   set_mask(far_end);
   send(near_end);
-  check_equal("poll", (uint32_t)HYPERVISOR_sched_op(SCHEDOP_poll, &poll), 0);
+  check_equal("poll", HYPERVISOR_sched_op(SCHEDOP_poll, &poll), 0);
   check(pending(far_end), "poll has cleared the port");
   atomic_clear_bit(shared_info->evtchn_pending, far_end);
   shared_info->vcpu_info[0].evtchn_upcall_pending = 0;
   unmask(far_end);
   ports[0] = 5000;
-  check_equal("poll a bad port", (uint32_t)HYPERVISOR_sched_op(SCHEDOP_poll, &poll), (uint32_t)-EINVAL);
+  check_equal("poll a bad port", HYPERVISOR_sched_op(SCHEDOP_poll, &poll), -EINVAL);
   poll.nr_ports = 129;
-  check_equal("poll too many", (uint32_t)HYPERVISOR_sched_op(SCHEDOP_poll, &poll), (uint32_t)-EINVAL);
-  check_equal("poll nothing readable", (uint32_t)HYPERVISOR_sched_op(SCHEDOP_poll, 0), (uint32_t)-EFAULT);
+  check_equal("poll too many", HYPERVISOR_sched_op(SCHEDOP_poll, &poll), -EINVAL);
+  check_equal("poll nothing readable", HYPERVISOR_sched_op(SCHEDOP_poll, 0), -EFAULT);
 }
 
 static void timer(void) {
   struct evtchn_bind_virq bind = {VIRQ_TIMER, 0, 0};
-  check_equal("bind_virq", (uint32_t)op(EVTCHNOP_bind_virq, &bind), 0);
+  check_equal("bind_virq", op(EVTCHNOP_bind_virq, &bind), 0);
   struct evtchn_status status = status_of(bind.port);
   check_equal("status of a VIRQ port", status.status, EVTCHNSTAT_virq);
   check_equal("its VIRQ", status.u[0], VIRQ_TIMER);
   event_set_handler(bind.port, count);
   upcalls = 0;
-  check_equal("set_timer_op in the past", (uint32_t)HYPERVISOR_set_timer_op(1), 0);
+  check_equal("set_timer_op in the past", HYPERVISOR_set_timer_op(1), 0);
   events_sleep();
   check(upcalls > 0, "block returned without the timer");
   struct evtchn_bind_virq again = {VIRQ_TIMER, 0, 0};
-  check_equal("bind_virq twice", (uint32_t)op(EVTCHNOP_bind_virq, &again), (uint32_t)-EEXIST);
-  check_equal("send on a VIRQ port", (uint32_t)send(bind.port), (uint32_t)-EINVAL);
-  check_equal("close", (uint32_t)close(bind.port), 0);
+  check_equal("bind_virq twice", op(EVTCHNOP_bind_virq, &again), -EEXIST);
+  check_equal("send on a VIRQ port", send(bind.port), -EINVAL);
+  check_equal("close", close(bind.port), 0);
 }
 
 static void ipi(void) {
   struct evtchn_bind_ipi bind = {0, 0};
-  check_equal("bind_ipi", (uint32_t)op(EVTCHNOP_bind_ipi, &bind), 0);
+  check_equal("bind_ipi", op(EVTCHNOP_bind_ipi, &bind), 0);
   check_equal("status of an IPI port", status_of(bind.port).status, EVTCHNSTAT_ipi);
-  check_equal("send on it", (uint32_t)send(bind.port), 0);
+  check_equal("send on it", send(bind.port), 0);
   check(pending(bind.port), "an IPI to oneself is not pending");
   struct evtchn_bind_vcpu move = {bind.port, 0};
-  check_equal("bind_vcpu of an IPI", (uint32_t)op(EVTCHNOP_bind_vcpu, &move), (uint32_t)-EINVAL);
-  check_equal("close", (uint32_t)close(bind.port), 0);
+  check_equal("bind_vcpu of an IPI", op(EVTCHNOP_bind_vcpu, &move), -EINVAL);
+  check_equal("close", close(bind.port), 0);
   check(!pending(bind.port), "close left the port pending");
 }
 
@@ -149,31 +150,31 @@ static void errors(void) {
   struct evtchn_bind_vcpu move = {far_end, 5};
   struct evtchn_status status = {DOMID_SELF, 0, 5000, 0, 0, {0, 0}};
   alloc.dom = 0x4321;
-  check_equal("alloc_unbound for nobody", (uint32_t)op(EVTCHNOP_alloc_unbound, &alloc), (uint32_t)-ESRCH);
+  check_equal("alloc_unbound for nobody", op(EVTCHNOP_alloc_unbound, &alloc), -ESRCH);
   check_equal("not written on failure", alloc.port, 77);
-  check_equal("bind to a free port", (uint32_t)op(EVTCHNOP_bind_interdomain, &bind), (uint32_t)-EINVAL);
+  check_equal("bind to a free port", op(EVTCHNOP_bind_interdomain, &bind), -EINVAL);
   bind.remote_dom = 0x4321;
-  check_equal("bind to nobody", (uint32_t)op(EVTCHNOP_bind_interdomain, &bind), (uint32_t)-ESRCH);
-  check_equal("no such VIRQ", (uint32_t)op(EVTCHNOP_bind_virq, &virq), (uint32_t)-EINVAL);
+  check_equal("bind to nobody", op(EVTCHNOP_bind_interdomain, &bind), -ESRCH);
+  check_equal("no such VIRQ", op(EVTCHNOP_bind_virq, &virq), -EINVAL);
   virq = (struct evtchn_bind_virq){VIRQ_TIMER, 5, 77};
-  check_equal("VIRQ of no vCPU", (uint32_t)op(EVTCHNOP_bind_virq, &virq), (uint32_t)-ENOENT);
-  check_equal("IPI of no vCPU", (uint32_t)op(EVTCHNOP_bind_ipi, &no_vcpu), (uint32_t)-ENOENT);
-  check_equal("bind_vcpu to no vCPU", (uint32_t)op(EVTCHNOP_bind_vcpu, &move), (uint32_t)-ENOENT);
-  check_equal("send on port 0", (uint32_t)send(0), (uint32_t)-EINVAL);
-  check_equal("send beyond the table", (uint32_t)send(5000), (uint32_t)-EINVAL);
-  check_equal("close beyond the table", (uint32_t)close(5000), (uint32_t)-EINVAL);
-  check_equal("unmask beyond the table", (uint32_t)unmask(5000), (uint32_t)-EINVAL);
-  check_equal("status beyond the table", (uint32_t)op(EVTCHNOP_status, &status), (uint32_t)-EINVAL);
+  check_equal("VIRQ of no vCPU", op(EVTCHNOP_bind_virq, &virq), -ENOENT);
+  check_equal("IPI of no vCPU", op(EVTCHNOP_bind_ipi, &no_vcpu), -ENOENT);
+  check_equal("bind_vcpu to no vCPU", op(EVTCHNOP_bind_vcpu, &move), -ENOENT);
+  check_equal("send on port 0", send(0), -EINVAL);
+  check_equal("send beyond the table", send(5000), -EINVAL);
+  check_equal("close beyond the table", close(5000), -EINVAL);
+  check_equal("unmask beyond the table", unmask(5000), -EINVAL);
+  check_equal("status beyond the table", op(EVTCHNOP_status, &status), -EINVAL);
   check_equal("status of port 0", status_of(0).status, EVTCHNSTAT_closed);
-  check_equal("unknown command", (uint32_t)op(99, &status), (uint32_t)-ENOSYS);
-  check_equal("bad pointer", (uint32_t)op(EVTCHNOP_send, 0), (uint32_t)-EFAULT);
+  check_equal("unknown command", op(99, &status), -ENOSYS);
+  check_equal("bad pointer", op(EVTCHNOP_send, 0), -EFAULT);
 }
 
 static void closing(void) {
-  check_equal("close", (uint32_t)close(near_end), 0);
+  check_equal("close", close(near_end), 0);
   struct evtchn_status status = status_of(far_end);
   check_equal("the other end", status.status, EVTCHNSTAT_unbound);
-  check_equal("close again", (uint32_t)close(near_end), (uint32_t)-EINVAL);
+  check_equal("close again", close(near_end), -EINVAL);
   struct evtchn_alloc_unbound alloc = {DOMID_SELF, DOMID_SELF, 0};
   op(EVTCHNOP_alloc_unbound, &alloc);
   check_equal("the lowest free port is used again", alloc.port, near_end);

@@ -28,67 +28,67 @@ static domid_t own_number(void) {
 
 static int map_status(domid_t owner, grant_ref_t ref, uint32_t va, uint32_t flags) {
   struct gnttab_map_grant_ref map = {va, flags, ref, owner, 0, 0, 0};
-  check_equal("map_grant_ref", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, &map, 1), 0);
+  check_equal("map_grant_ref", HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, &map, 1), 0);
   return map.status;
 }
 
 static int unmap_status(grant_handle_t handle, uint32_t va) {
   struct gnttab_unmap_grant_ref unmap = {va, 0, handle, 0, 0};
-  check_equal("unmap_grant_ref", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_unmap_grant_ref, &unmap, 1), 0);
+  check_equal("unmap_grant_ref", HYPERVISOR_grant_table_op(GNTTABOP_unmap_grant_ref, &unmap, 1), 0);
   return unmap.status;
 }
 
 static void map_writable(domid_t self) {
   grant_ref_t ref = grant_access(self, page, 0);
   struct gnttab_map_grant_ref map = {va_of(window), GNTMAP_host_map, ref, self, 99, 99, 0};
-  check_equal("map", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, &map, 1), 0);
-  check_equal("map: status", (uint32_t)map.status, GNTST_okay);
-  check_equal("dev_bus_addr", (uint32_t)map.dev_bus_addr, va_to_mfn(va_of(page)) << PAGE_SHIFT);
+  check_equal("map", HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, &map, 1), 0);
+  check_equal("map: status", map.status, GNTST_okay);
+  check_equal("dev_bus_addr", map.dev_bus_addr, va_to_mfn(va_of(page)) << PAGE_SHIFT);
   check_equal("flags while mapped", grant_entry(ref)->flags, GTF_permit_access | GTF_reading | GTF_writing);
   page[5] = 55;
   check_equal("the page in the window", (uint8_t)((volatile char *)window)[5], 55);
   expect_no_trap("store through the window", store_byte, va_of(window));
   check_equal("the other way round", (uint8_t)((volatile char *)page)[0], 0x5A);
-  check_equal("revoke while mapped", (uint32_t)grant_end_access(ref), 0);
-  check_equal("unmap elsewhere", (uint32_t)unmap_status(map.handle, va_of(other)), (uint32_t)GNTST_general_error);
-  check_equal("unmap", (uint32_t)unmap_status(map.handle, va_of(window)), GNTST_okay);
+  check_equal("revoke while mapped", grant_end_access(ref), 0);
+  check_equal("unmap elsewhere", unmap_status(map.handle, va_of(other)), GNTST_general_error);
+  check_equal("unmap", unmap_status(map.handle, va_of(window)), GNTST_okay);
   check_equal("flags after that", grant_entry(ref)->flags, GTF_permit_access);
   expect_trap("the window is empty", load_byte, va_of(window), VECTOR_PF, 0, load_byte_at);
-  check_equal("unmap twice", (uint32_t)unmap_status(map.handle, va_of(window)), (uint32_t)GNTST_bad_handle);
-  check_equal("revoke", (uint32_t)grant_end_access(ref), 1);
+  check_equal("unmap twice", unmap_status(map.handle, va_of(window)), GNTST_bad_handle);
+  check_equal("revoke", grant_end_access(ref), 1);
   remap_page(va_of(window), PTE_KERNEL);
 }
 
 static void map_readonly(domid_t self) {
   grant_ref_t ref = grant_access(self, page, 1);
   grant_handle_t handle = 0;
-  check_equal("read-only grant, writable map", (uint32_t)map_status(self, ref, va_of(window), GNTMAP_host_map),
-              (uint32_t)GNTST_general_error);
-  check_equal("read-only map", (uint32_t)grant_map(self, ref, va_of(window), 1, &handle), GNTST_okay);
+  check_equal("read-only grant, writable map", map_status(self, ref, va_of(window), GNTMAP_host_map),
+              GNTST_general_error);
+  check_equal("read-only map", grant_map(self, ref, va_of(window), 1, &handle), GNTST_okay);
   check_equal("flags while mapped", grant_entry(ref)->flags, GTF_permit_access | GTF_readonly | GTF_reading);
   expect_no_trap("load", load_byte, va_of(window));
   expect_trap("store", store_byte, va_of(window), VECTOR_PF, 3, store_byte_at);
-  check_equal("unmap", (uint32_t)grant_unmap(handle, va_of(window)), GNTST_okay);
+  check_equal("unmap", grant_unmap(handle, va_of(window)), GNTST_okay);
   grant_end_access(ref);
 }
 
 static void map_errors(domid_t self) {
   grant_ref_t ref = grant_access(self, page, 0);
   uint32_t va = va_of(window);
-  check_equal("ref beyond the table", (uint32_t)map_status(self, 100000, va, GNTMAP_host_map), (uint32_t)GNTST_bad_gntref);
-  check_equal("unused ref", (uint32_t)map_status(self, 500, va, GNTMAP_host_map), (uint32_t)GNTST_general_error);
-  check_equal("the console's ref", (uint32_t)map_status(self, 0, va, GNTMAP_host_map), (uint32_t)GNTST_general_error);
-  check_equal("no such domain", (uint32_t)map_status(0x4321, ref, va, GNTMAP_host_map), (uint32_t)GNTST_bad_domain);
-  check_equal("DOMID_SELF", (uint32_t)map_status(DOMID_SELF, ref, va, GNTMAP_host_map), (uint32_t)GNTST_bad_domain);
-  check_equal("no kind of map", (uint32_t)map_status(self, ref, va, 0), (uint32_t)GNTST_bad_gntref);
+  check_equal("ref beyond the table", map_status(self, 100000, va, GNTMAP_host_map), GNTST_bad_gntref);
+  check_equal("unused ref", map_status(self, 500, va, GNTMAP_host_map), GNTST_general_error);
+  check_equal("the console's ref", map_status(self, 0, va, GNTMAP_host_map), GNTST_general_error);
+  check_equal("no such domain", map_status(0x4321, ref, va, GNTMAP_host_map), GNTST_bad_domain);
+  check_equal("DOMID_SELF", map_status(DOMID_SELF, ref, va, GNTMAP_host_map), GNTST_bad_domain);
+  check_equal("no kind of map", map_status(self, ref, va, 0), GNTST_bad_gntref);
   check_equal("flags of the entry after all this", grant_entry(ref)->flags, GTF_permit_access);
-  check_equal("no such handle", (uint32_t)unmap_status(12345, va), (uint32_t)GNTST_bad_handle);
+  check_equal("no such handle", unmap_status(12345, va), GNTST_bad_handle);
   grant_end_access(ref);
 }
 
 static int copy_status(struct gnttab_copy copy) {
   copy.status = 99;
-  check_equal("copy", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_copy, &copy, 1), 0);
+  check_equal("copy", HYPERVISOR_grant_table_op(GNTTABOP_copy, &copy, 1), 0);
   return copy.status;
 }
 
@@ -98,25 +98,25 @@ static void copies(domid_t self) {
   for (unsigned i = 0; i < PAGE_SIZE; i++) page[i] = (char)(i * 7);
   memset(other, 0, sizeof other);
   check_equal("reference to frame",
-              (uint32_t)copy_status((struct gnttab_copy){
+              copy_status((struct gnttab_copy){
                   {source, self, 100}, {other_mfn, DOMID_SELF, 50}, 3000, GNTCOPY_source_gref, 0, 0}),
               GNTST_okay);
   check(memcmp(other + 50, page + 100, 3000) == 0, "the copy differs");
   check_equal("in front of it", (uint8_t)((volatile char *)other)[49], 0);
   check_equal("behind it", (uint8_t)((volatile char *)other)[3050], 0);
   check_equal("frame to reference",
-              (uint32_t)copy_status((struct gnttab_copy){
+              copy_status((struct gnttab_copy){
                   {page_mfn, DOMID_SELF, 0}, {dest, self, 4095}, 1, GNTCOPY_dest_gref, 0, 0}),
               GNTST_okay);
   check_equal("the last byte", (uint8_t)((volatile char *)other)[4095], (uint8_t)page[0]);
   check_equal("into a read-only grant",
-              (uint32_t)copy_status((struct gnttab_copy){
+              copy_status((struct gnttab_copy){
                   {other_mfn, DOMID_SELF, 0}, {source, self, 0}, 1, GNTCOPY_dest_gref, 0, 0}),
-              (uint32_t)GNTST_general_error);
+              GNTST_general_error);
   check_equal("across the end of the page",
-              (uint32_t)copy_status((struct gnttab_copy){
+              copy_status((struct gnttab_copy){
                   {source, self, 4000}, {other_mfn, DOMID_SELF, 0}, 97, GNTCOPY_source_gref, 0, 0}),
-              (uint32_t)GNTST_bad_copy_arg);
+              GNTST_bad_copy_arg);
   check_equal("flags after copying", grant_entry(source)->flags, GTF_permit_access | GTF_readonly);
   grant_end_access(source);
   grant_end_access(dest);
@@ -124,40 +124,40 @@ static void copies(domid_t self) {
 
 static void table(void) {
   struct gnttab_query_size query = {DOMID_SELF, 0, 0, 0, 99, 0};
-  check_equal("query_size", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_query_size, &query, 1), 0);
-  check_equal("its status", (uint32_t)query.status, GNTST_okay);
+  check_equal("query_size", HYPERVISOR_grant_table_op(GNTTABOP_query_size, &query, 1), 0);
+  check_equal("its status", query.status, GNTST_okay);
   check_equal("frames in use", query.nr_frames, 1);
   check(query.max_nr_frames >= 4, "at most %u frames", query.max_nr_frames);
   uint32_t mfns[2];
   struct gnttab_setup_table setup = {DOMID_SELF, 0, query.max_nr_frames + 1, 99, 0, mfns};
-  check_equal("too large a table", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_setup_table, &setup, 1), 0);
-  check_equal("its status", (uint32_t)setup.status, (uint32_t)GNTST_general_error);
+  check_equal("too large a table", HYPERVISOR_grant_table_op(GNTTABOP_setup_table, &setup, 1), 0);
+  check_equal("its status", setup.status, GNTST_general_error);
   setup.dom = 0x4321;
   setup.nr_frames = 1;
   HYPERVISOR_grant_table_op(GNTTABOP_setup_table, &setup, 1);
-  check_equal("table of nobody", (uint32_t)setup.status, (uint32_t)GNTST_bad_domain);
+  check_equal("table of nobody", setup.status, GNTST_bad_domain);
   setup.dom = DOMID_SELF;
   setup.nr_frames = 2;
   HYPERVISOR_grant_table_op(GNTTABOP_setup_table, &setup, 1);
-  check_equal("a second frame", (uint32_t)setup.status, GNTST_okay);
+  check_equal("a second frame", setup.status, GNTST_okay);
   check(mfns[0] != mfns[1], "the same frame twice");
-  check_equal("count 2", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_setup_table, &setup, 2), (uint32_t)-EINVAL);
-  check_equal("count with bit 31", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_copy, 0, 0x80000000u), (uint32_t)-EINVAL);
-  check_equal("count 0", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, 0, 0), 0);
-  check_equal("bad list", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, 0, 1), (uint32_t)-EFAULT);
-  check_equal("dump_table", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_dump_table, &setup, 1), (uint32_t)-ENOSYS);
-  check_equal("unknown command", (uint32_t)HYPERVISOR_grant_table_op(99, &setup, 1), (uint32_t)-ENOSYS);
+  check_equal("count 2", HYPERVISOR_grant_table_op(GNTTABOP_setup_table, &setup, 2), -EINVAL);
+  check_equal("count with bit 31", HYPERVISOR_grant_table_op(GNTTABOP_copy, 0, 0x80000000u), -EINVAL);
+  check_equal("count 0", HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, 0, 0), 0);
+  check_equal("bad list", HYPERVISOR_grant_table_op(GNTTABOP_map_grant_ref, 0, 1), -EFAULT);
+  check_equal("dump_table", HYPERVISOR_grant_table_op(GNTTABOP_dump_table, &setup, 1), -ENOSYS);
+  check_equal("unknown command", HYPERVISOR_grant_table_op(99, &setup, 1), -ENOSYS);
 }
 
 static void versions(void) {
   struct gnttab_set_version set = {1};
   struct gnttab_get_version get = {DOMID_SELF, 0, 99};
-  check_equal("set_version 1", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_set_version, &set, 1), 0);
+  check_equal("set_version 1", HYPERVISOR_grant_table_op(GNTTABOP_set_version, &set, 1), 0);
   set.version = 2;
-  check_equal("set_version 2", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_set_version, &set, 1), (uint32_t)-ENOSYS);
+  check_equal("set_version 2", HYPERVISOR_grant_table_op(GNTTABOP_set_version, &set, 1), -ENOSYS);
   set.version = 3;
-  check_equal("set_version 3", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_set_version, &set, 1), (uint32_t)-EINVAL);
-  check_equal("get_version", (uint32_t)HYPERVISOR_grant_table_op(GNTTABOP_get_version, &get, 1), 0);
+  check_equal("set_version 3", HYPERVISOR_grant_table_op(GNTTABOP_set_version, &set, 1), -EINVAL);
+  check_equal("get_version", HYPERVISOR_grant_table_op(GNTTABOP_get_version, &get, 1), 0);
   check_equal("the version", get.version, 1);
 }
 

@@ -32,8 +32,12 @@ void check(int ok, const char *what, ...) {
   failed(text);
 }
 
-void check_equal(const char *what, uint32_t got, uint32_t want) {
-  check(got == want, "%s: got 0x%x (%d), want 0x%x (%d)", what, got, got, want, want);
+/* Small numbers and errors read best in decimal, everything else in hexadecimal. */
+void check_equal(const char *what, int64_t got, int64_t want) {
+  if (want > -1000 && want < 1000)
+    check(got == want, "%s: got %lld, want %lld", what, got, want);
+  else
+    check(got == want, "%s: got 0x%llx, want 0x%llx", what, got, want);
 }
 
 static void verdict(void) {
@@ -110,7 +114,7 @@ struct caught run_in_ring3(const void *code, uint32_t eax) {
 
 void set_gate_to(uint8_t vector, uint8_t flags, uint16_t cs, const void *address) {
   struct trap_info gates[2] = {{vector, flags, cs, va_of(address)}, {0, 0, 0, 0}};
-  check_equal("set_trap_table", (uint32_t)HYPERVISOR_set_trap_table(gates), 0);
+  check_equal("set_trap_table", HYPERVISOR_set_trap_table(gates), 0);
 }
 
 void set_gate(uint8_t vector, uint8_t flags) {

@@ -24,7 +24,7 @@ void test_main(void);
 void check(int ok, const char *what, ...);
 
 /* The two numbers must be equal. */
-void check_equal(const char *what, uint32_t got, uint32_t want);
+void check_equal(const char *what, int64_t got, int64_t want);
 
 /* What lies on the stack when the C side of a trap handler runs. */
 struct trap_frame {

@@ -33,7 +33,8 @@ static void stubs(void) {
 }
 
 static void unknown_numbers(void) {
-  static const uint32_t numbers[] = {11, 25, 38, 43, 44, 45, 46, 47, 50, 55, 63, 64, 127, 128, 0x7FFFFFFF, 0xFFFFFFFF};
+  static const uint32_t numbers[] = {11, 25, 38, 43, 44, 45, 46, 47, 50, 55, 63, 64, 127, 128, 0x7FFFFFFF,
+                                     0xFFFFFFFF};
   for (unsigned i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
     int rc = hypercall(numbers[i], 1, 2, 3, 4, 5);
     check(rc == -ENOSYS, "hypercall %u answers %d", numbers[i], rc);
@@ -74,52 +75,53 @@ static void version(void) {
   struct xen_feature_info features = {0, 0};
   uint32_t virt_start = 0;
 
-  check_equal("version 4.17", (uint32_t)HYPERVISOR_xen_version(XENVER_version, 0), 0x00040011);
+  check_equal("version 4.17", HYPERVISOR_xen_version(XENVER_version, 0), 0x00040011);
   memset(text, 0x55, sizeof text);
-  check_equal("extraversion", (uint32_t)HYPERVISOR_xen_version(XENVER_extraversion, text), 0);
+  check_equal("extraversion", HYPERVISOR_xen_version(XENVER_extraversion, text), 0);
   size_t length = strlen(text);
   check(length < 16, "extraversion has no end");
   for (size_t i = length; i < 16; i++) check(text[i] == 0, "extraversion byte %u is not cleared", i);
   check_equal("behind extraversion", (uint8_t)text[16], 0x55);
 
-  check_equal("capabilities", (uint32_t)HYPERVISOR_xen_version(XENVER_capabilities, text), 0);
+  check_equal("capabilities", HYPERVISOR_xen_version(XENVER_capabilities, text), 0);
   int found = 0;
   for (const char *at = text; *at != 0; at++) found |= strncmp(at, "xen-3.0-x86_32p ", 16) == 0;
   check(found, "capabilities lack xen-3.0-x86_32p");
 
-  check_equal("platform_parameters", (uint32_t)HYPERVISOR_xen_version(XENVER_platform_parameters, &virt_start), 0);
+  check_equal("platform_parameters", HYPERVISOR_xen_version(XENVER_platform_parameters, &virt_start), 0);
   check_equal("virt_start", virt_start, HYPERVISOR_VIRT_START);
-  check_equal("get_features", (uint32_t)HYPERVISOR_xen_version(XENVER_get_features, &features), 0);
+  check_equal("get_features", HYPERVISOR_xen_version(XENVER_get_features, &features), 0);
   check_equal("features", features.submap,
               1u << XENFEAT_pae_pgdir_above_4gb | 1u << XENFEAT_mmu_pt_update_preserve_ad |
                   1u << XENFEAT_highmem_assist | 1u << XENFEAT_gnttab_map_avail_bits |
                   1u << XENFEAT_memory_op_vnode_supported | 1u << XENFEAT_direct_mapped);
   features.submap_idx = 1;
-  check_equal("features, page 1", (uint32_t)HYPERVISOR_xen_version(XENVER_get_features, &features), (uint32_t)-EINVAL);
+  check_equal("features, page 1", HYPERVISOR_xen_version(XENVER_get_features, &features), -EINVAL);
 
-  check_equal("pagesize", (uint32_t)HYPERVISOR_xen_version(XENVER_pagesize, 0), PAGE_SIZE);
-  check_equal("pagesize with an argument", (uint32_t)HYPERVISOR_xen_version(XENVER_pagesize, text), (uint32_t)-EINVAL);
-  check_equal("guest_handle", (uint32_t)HYPERVISOR_xen_version(XENVER_guest_handle, text), 0);
-  check_equal("commandline", (uint32_t)HYPERVISOR_xen_version(XENVER_commandline, text), 0);
+  check_equal("pagesize", HYPERVISOR_xen_version(XENVER_pagesize, 0), PAGE_SIZE);
+  check_equal("pagesize with an argument", HYPERVISOR_xen_version(XENVER_pagesize, text), -EINVAL);
+  check_equal("guest_handle", HYPERVISOR_xen_version(XENVER_guest_handle, text), 0);
+  check_equal("commandline", HYPERVISOR_xen_version(XENVER_commandline, text), 0);
   check(strcmp(text, "<denied>") == 0, "commandline says \"%s\"", text);
-  check_equal("build_id", (uint32_t)HYPERVISOR_xen_version(XENVER_build_id, 0), (uint32_t)-EPERM);
-  check_equal("unknown command", (uint32_t)HYPERVISOR_xen_version(99, 0), (uint32_t)-ENOSYS);
-  check_equal("bad pointer", (uint32_t)HYPERVISOR_xen_version(XENVER_extraversion, 0), (uint32_t)-EFAULT);
-  check_equal("pointer into the M2P", (uint32_t)HYPERVISOR_xen_version(XENVER_extraversion, (void *)HYPERVISOR_VIRT_START),
-              (uint32_t)-EFAULT);
+  check_equal("build_id", HYPERVISOR_xen_version(XENVER_build_id, 0), -EPERM);
+  check_equal("unknown command", HYPERVISOR_xen_version(99, 0), -ENOSYS);
+  check_equal("bad pointer", HYPERVISOR_xen_version(XENVER_extraversion, 0), -EFAULT);
+  check_equal("pointer into the M2P", HYPERVISOR_xen_version(XENVER_extraversion,
+                                                             (void *)HYPERVISOR_VIRT_START),
+              -EFAULT);
 }
 
 static void not_for_us(void) {
   uint32_t request[36] = {4 /* both: some command */, INTERFACE_VERSION, 0};
-  check_equal("domctl", (uint32_t)HYPERVISOR_domctl(request), (uint32_t)-EPERM);
-  check_equal("sysctl", (uint32_t)HYPERVISOR_sysctl(request), (uint32_t)-EPERM);
+  check_equal("domctl", HYPERVISOR_domctl(request), -EPERM);
+  check_equal("sysctl", HYPERVISOR_sysctl(request), -EPERM);
   request[0] = 0x7777;
-  check_equal("domctl, unknown command", (uint32_t)HYPERVISOR_domctl(request), (uint32_t)-EPERM);
+  check_equal("domctl, unknown command", HYPERVISOR_domctl(request), -EPERM);
   request[1] = 1;
-  check_equal("domctl, old version", (uint32_t)HYPERVISOR_domctl(request), (uint32_t)-EACCES);
-  check_equal("sysctl, old version", (uint32_t)HYPERVISOR_sysctl(request), (uint32_t)-EACCES);
-  check_equal("domctl, bad pointer", (uint32_t)HYPERVISOR_domctl(0), (uint32_t)-EFAULT);
-  check_equal("sysctl, bad pointer", (uint32_t)HYPERVISOR_sysctl(0), (uint32_t)-EFAULT);
+  check_equal("domctl, old version", HYPERVISOR_domctl(request), -EACCES);
+  check_equal("sysctl, old version", HYPERVISOR_sysctl(request), -EACCES);
+  check_equal("domctl, bad pointer", HYPERVISOR_domctl(0), -EFAULT);
+  check_equal("sysctl, bad pointer", HYPERVISOR_sysctl(0), -EFAULT);
 }
 
 TEST("hypercall-page") {

@@ -50,7 +50,7 @@ static struct caught go(void (*how)(uint32_t), uint32_t eip, uint32_t cs, uint32
 
 static void to_ring3(void) {
   struct caught trap = go(iret_to, va_of(user_result), FLAT_RING3_CS, EFLAGS_CF | EFLAGS_IF | 2, FLAT_RING3_DS);
-  check_equal("ring 3 was there", (uint32_t)trap.vector, VECTOR_DONE);
+  check_equal("ring 3 was there", trap.vector, VECTOR_DONE);
   check_equal("eax", trap.eax, 0x600DCAFE);
   check_equal("esp", trap.esp, va_of(user_stack_top) - 16);
   check_equal("ss", trap.ss, FLAT_RING3_DS);
@@ -59,7 +59,7 @@ static void to_ring3(void) {
   trap = go(iret_to, va_of(user_result), FLAT_RING3_CS, 2, FLAT_RING3_DS);
   check_equal("IF 0: mask before the trap", trap.saved_mask, 1);
   trap = go(native_iret_to, va_of(user_result), FLAT_RING3_CS, 2, FLAT_RING3_DS);
-  check_equal("native: ring 3 was there", (uint32_t)trap.vector, VECTOR_DONE);
+  check_equal("native: ring 3 was there", trap.vector, VECTOR_DONE);
   check_equal("native: cs", trap.cs, FLAT_RING3_CS);
   check_equal("native: ss", trap.ss, FLAT_RING3_DS);
 }

@@ -23,23 +23,24 @@ TEST("multicall") {
       {XEN_VERSION_OP, 77, {XENVER_version, 0}},
       {63, 77, {0}},
       {MULTICALL_OP, 77, {0, 0}},
-      {UPDATE_VA_MAPPING_OP, 77, {va_of(pages.page), (uint32_t)readonly, (uint32_t)(readonly >> 32), UVMF_INVLPG}},
+      {UPDATE_VA_MAPPING_OP, 77, {va_of(pages.page), (uint32_t)readonly, (uint32_t)(readonly >> 32),
+                                  UVMF_INVLPG}},
       {XEN_VERSION_OP, 77, {XENVER_pagesize, 0}},
   };
-  check_equal("answer", (uint32_t)HYPERVISOR_multicall(list, 5), 0);
-  check_equal("version", (uint32_t)list[0].result, 0x00040011);
-  check_equal("unknown number", (uint32_t)list[1].result, (uint32_t)-ENOSYS);
-  check_equal("multicall inside", (uint32_t)list[2].result, (uint32_t)-EINVAL);
-  check_equal("update_va_mapping", (uint32_t)list[3].result, 0);
-  check_equal("pagesize", (uint32_t)list[4].result, PAGE_SIZE);
+  check_equal("answer", HYPERVISOR_multicall(list, 5), 0);
+  check_equal("version", list[0].result, 0x00040011);
+  check_equal("unknown number", list[1].result, -ENOSYS);
+  check_equal("multicall inside", list[2].result, -EINVAL);
+  check_equal("update_va_mapping", list[3].result, 0);
+  check_equal("pagesize", list[4].result, PAGE_SIZE);
   expect_trap("the mapping is in force", store_byte, va_of(pages.page), VECTOR_PF, 3, store_byte_at);
-  check_equal("no entries", (uint32_t)HYPERVISOR_multicall(list, 0), 0);
-  check_equal("bad list", (uint32_t)HYPERVISOR_multicall(0, 1), (uint32_t)-EFAULT);
+  check_equal("no entries", HYPERVISOR_multicall(list, 0), 0);
+  check_equal("bad list", HYPERVISOR_multicall(0, 1), -EFAULT);
 
   /* The second entry lies in a page that is not there. */
   struct multicall_entry *last = (struct multicall_entry *)(pages.before + PAGE_SIZE) - 1;
   HYPERVISOR_update_va_mapping(va_of(pages.page), 0, UVMF_INVLPG);
   *last = (struct multicall_entry){XEN_VERSION_OP, 77, {XENVER_version, 0}};
-  check_equal("list that ends nowhere", (uint32_t)HYPERVISOR_multicall(last, 2), (uint32_t)-EFAULT);
+  check_equal("list that ends nowhere", HYPERVISOR_multicall(last, 2), -EFAULT);
   remap_page(va_of(pages.page), PTE_KERNEL);
 }

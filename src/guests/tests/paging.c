@@ -72,7 +72,7 @@ static void no_execute(void) {
   expect_no_trap("call", call_address, PAGE_1);
   int rc = remap_page(PAGE_1, PTE_KERNEL | PTE_NX);
   if (rc == -EINVAL) return; /* this machine has no NX */
-  check_equal("NX", (uint32_t)rc, 0);
+  check_equal("NX", rc, 0);
   struct caught trap = expect_trap("call, NX", call_address, PAGE_1, VECTOR_PF, 0x11, pages);
   check_equal("its cr2", trap.cr2, PAGE_1);
   expect_no_trap("load, NX", load_byte, PAGE_1);
@@ -87,7 +87,8 @@ static void across(void) {
   check(memcmp(pages + PAGE_SIZE - 2, "\x11\x22\x33\x44", 4) == 0, "a store across two pages");
   memset(pages, 0, sizeof pages);
   remap_page(PAGE_2, PTE_P);
-  struct caught trap = expect_trap("second page read-only", store_dword, PAGE_2 - 2, VECTOR_PF, 3, at_store_dword);
+  struct caught trap = expect_trap("second page read-only", store_dword, PAGE_2 - 2, VECTOR_PF, 3,
+                                   at_store_dword);
   check_equal("cr2", trap.cr2, PAGE_2);
   check(((volatile char *)pages)[PAGE_SIZE - 2] == 0, "half of it has been stored");
   HYPERVISOR_update_va_mapping(PAGE_2, 0, UVMF_INVLPG);

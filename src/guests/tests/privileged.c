@@ -67,7 +67,8 @@ static void control_registers(void) {
   check_equal("CR3", cr3, top << 12 | top >> 20);
   expect_no_trap("CR3 to itself", try_write_cr3, cr3);
   uint32_t ordinary = va_to_mfn(va_of(user_stack));
-  expect_trap("CR3 to an ordinary page", try_write_cr3, ordinary << 12 | ordinary >> 20, VECTOR_GP, 0, at_write_cr3);
+  expect_trap("CR3 to an ordinary page", try_write_cr3, ordinary << 12 | ordinary >> 20, VECTOR_GP, 0,
+              at_write_cr3);
   check_equal("CR3 after that", try_read_cr3(), cr3);
 
   uint32_t cr4 = try_read_cr4();
@@ -105,15 +106,15 @@ static void ports(void) {
   refused("STI", try_sti, VECTOR_GP);
 
   bitmap[0x80 / 8] = 0xFE; /* port 0x80 is allowed, its neighbours are not */
-  check_equal("set_iobitmap", (uint32_t)HYPERVISOR_physdev_op(PHYSDEVOP_set_iobitmap, &ports), 0);
+  check_equal("set_iobitmap", HYPERVISOR_physdev_op(PHYSDEVOP_set_iobitmap, &ports), 0);
   check_equal("IN of an allowed port", try_in(0x80), 0xFF);
   expect_trap("IN of its neighbour", read_port, 0x81, VECTOR_GP, 0, at_in);
-  check_equal("ring 3, allowed port", (uint32_t)run_in_ring3(user_in, 0).vector, VECTOR_DONE);
+  check_equal("ring 3, allowed port", run_in_ring3(user_in, 0).vector, VECTOR_DONE);
   ports.nr_ports = 0;
   HYPERVISOR_physdev_op(PHYSDEVOP_set_iobitmap, &ports);
 
   iopl.iopl = 1;
-  check_equal("set_iopl 1", (uint32_t)HYPERVISOR_physdev_op(PHYSDEVOP_set_iopl, &iopl), 0);
+  check_equal("set_iopl 1", HYPERVISOR_physdev_op(PHYSDEVOP_set_iopl, &iopl), 0);
   check_equal("IN with IOPL 1", try_in(0x80), 0xFF);
   check_equal("IN of 32 bits", try_in32(0x300), 0xFFFFFFFF);
   expect_no_trap("OUT with IOPL 1", try_out, 0x80);
@@ -124,12 +125,12 @@ static void ports(void) {
   expect_no_trap("STI with IOPL 1", try_sti, 0);
   check_equal("the mask after STI", *event_mask(), 1);
   check_equal("the real IF and IOPL", read_eflags() & (EFLAGS_IF | EFLAGS_IOPL), EFLAGS_IF);
-  check_equal("ring 3, IOPL 1", (uint32_t)run_in_ring3(user_in, 0).vector, VECTOR_GP);
+  check_equal("ring 3, IOPL 1", run_in_ring3(user_in, 0).vector, VECTOR_GP);
   iopl.iopl = 3;
   HYPERVISOR_physdev_op(PHYSDEVOP_set_iopl, &iopl);
-  check_equal("ring 3, IOPL 3", (uint32_t)run_in_ring3(user_in, 0).vector, VECTOR_DONE);
+  check_equal("ring 3, IOPL 3", run_in_ring3(user_in, 0).vector, VECTOR_DONE);
   iopl.iopl = 4;
-  check_equal("set_iopl 4", (uint32_t)HYPERVISOR_physdev_op(PHYSDEVOP_set_iopl, &iopl), (uint32_t)-EINVAL);
+  check_equal("set_iopl 4", HYPERVISOR_physdev_op(PHYSDEVOP_set_iopl, &iopl), -EINVAL);
   iopl.iopl = 0;
   HYPERVISOR_physdev_op(PHYSDEVOP_set_iopl, &iopl);
 }
@@ -142,19 +143,19 @@ static void forced_emulation(void) {
   forced_cpuid(1, forced);
   check((forced[1] & 0x40) != 0, "CPUID 1 without PAE: edx 0x%x", forced[1]);
   refused("prefix and mov", forced_mov, VECTOR_UD);
-  check_equal("prefix in ring 3", (uint32_t)run_in_ring3(user_cpuid, 0).vector, VECTOR_DONE);
+  check_equal("prefix in ring 3", run_in_ring3(user_cpuid, 0).vector, VECTOR_DONE);
 }
 
 static void ring3(void) {
   struct caught trap = run_in_ring3(user_read_cr0, 0);
-  check_equal("ring 3 reads CR0", (uint32_t)trap.vector, VECTOR_GP);
+  check_equal("ring 3 reads CR0", trap.vector, VECTOR_GP);
   check_equal("its error code", trap.error, 0);
   check_equal("its eip", trap.eip, va_of(user_read_cr0));
-  check_equal("ring 3, CLTS", (uint32_t)run_in_ring3(user_clts, 0).vector, VECTOR_GP);
+  check_equal("ring 3, CLTS", run_in_ring3(user_clts, 0).vector, VECTOR_GP);
   trap = run_in_ring3(user_in, 0);
-  check_equal("ring 3, IN", (uint32_t)trap.vector, VECTOR_GP);
+  check_equal("ring 3, IN", trap.vector, VECTOR_GP);
   check_equal("its eip", trap.eip, va_of(user_at_in));
-  check_equal("ring 3, SGDT and the like", (uint32_t)run_in_ring3(user_sgdt, 0).vector, VECTOR_DONE);
+  check_equal("ring 3, SGDT and the like", run_in_ring3(user_sgdt, 0).vector, VECTOR_DONE);
 }
 
 TEST("privileged") {

@@ -45,12 +45,13 @@ static void registers(void) {
 static void letter(void) {
   domid_t self = DOMID_SELF;
   check(strcmp(start_info->magic, "xen-3.0-x86_32p") == 0, "magic is \"%s\"", start_info->magic);
-  check_equal("nr_pages", start_info->nr_pages, (uint32_t)HYPERVISOR_memory_op(XENMEM_current_reservation, &self));
+  check_equal("nr_pages", start_info->nr_pages, HYPERVISOR_memory_op(XENMEM_current_reservation, &self));
   check_equal("flags of an ordinary domain", start_info->flags, 0);
   check_equal("mod_start without a ramdisk", start_info->mod_start, 0);
   check_equal("mod_len without a ramdisk", start_info->mod_len, 0);
   check_equal("command line", (uint8_t)start_info->cmd_line[0], 0);
-  check(start_info->store_evtchn > 0 && start_info->store_evtchn < 1024, "store port %u", start_info->store_evtchn);
+  check(start_info->store_evtchn > 0 && start_info->store_evtchn < 1024, "store port %u",
+        start_info->store_evtchn);
   check(start_info->console_evtchn > 0 && start_info->console_evtchn < 1024, "console port %u",
         start_info->console_evtchn);
   check_equal("shared_info is a page", start_info->shared_info & ~PAGE_MASK, 0);
@@ -61,8 +62,10 @@ static void layout(void) {
   uint32_t letter_page = list + ROUND_UP(start_info->nr_pages * 4, PAGE_SIZE);
   check_equal("P2M follows the image", list, ROUND_UP(va_of(_end), PAGE_SIZE));
   check_equal("start_info follows the P2M", va_of(start_info), letter_page);
-  check_equal("the XenStore page follows", va_of(mfn_to_pointer(start_info->store_mfn)), letter_page + PAGE_SIZE);
-  check_equal("the console page follows", va_of(mfn_to_pointer(start_info->console_mfn)), letter_page + 2 * PAGE_SIZE);
+  check_equal("the XenStore page follows", va_of(mfn_to_pointer(start_info->store_mfn)),
+              letter_page + PAGE_SIZE);
+  check_equal("the console page follows", va_of(mfn_to_pointer(start_info->console_mfn)),
+              letter_page + 2 * PAGE_SIZE);
   check_equal("the page tables follow", start_info->pt_base, letter_page + 3 * PAGE_SIZE);
 }
 
@@ -79,7 +82,8 @@ static void mapping(void) {
 
   const volatile pte_t *l2 = mfn_to_pointer((uint32_t)(l3[3] >> PAGE_SHIFT));
   for (unsigned slot = 0; slot < l1_tables; slot++)
-    check((l2[slot] & 0x7) == (PTE_P | PTE_RW | PTE_US), "L2 slot %u has flags 0x%x", slot, (uint32_t)l2[slot] & 0xFFF);
+    check((l2[slot] & 0x7) == (PTE_P | PTE_RW | PTE_US), "L2 slot %u has flags 0x%x", slot,
+          (uint32_t)l2[slot] & 0xFFF);
   check((l2[l1_tables] & PTE_P) == 0, "the mapping goes on behind its end");
 
   for (uint32_t va = VIRT_BASE; va < end; va += PAGE_SIZE) {

@@ -16,7 +16,7 @@
 
 #define PLAYGROUND_PAGES 24
 #define WORK_WORDS 256
-#define MAX_IMAGE_PAGES 96
+#define MAX_IMAGE_PAGES 96 /* and shared_info */
 
 /* Pages whose mappings, types and contents are fair game. */
 static PAGE_ALIGNED char playground[PLAYGROUND_PAGES * PAGE_SIZE];
@@ -26,7 +26,7 @@ static uint32_t playground_mfn[PLAYGROUND_PAGES];
 static PAGE_ALIGNED uint32_t work[WORK_WORDS * 4];
 
 extern char __start_user[], _end[];
-static uint32_t image_mfn[MAX_IMAGE_PAGES], image_pages;
+static uint32_t image_mfn[MAX_IMAGE_PAGES + 1], image_pages;
 static uint32_t table_mfn[8], tables;
 
 static uint32_t state = 1;
@@ -40,6 +40,7 @@ static uint32_t next_random(void) {
 
 static uint32_t below(uint32_t limit) { return next_random() % limit; }
 static uint32_t pick(const uint32_t *from, uint32_t count) { return from[below(count)]; }
+static uint32_t playground_frame(void) { return playground_mfn[below(PLAYGROUND_PAGES)]; }
 
 static int is_precious_va(uint32_t va) {
   int in_image = va >= VIRT_BASE && va < ((va_of(_end) + PAGE_SIZE) & PAGE_MASK);
@@ -63,27 +64,26 @@ static uint32_t some_mfn(void) {
       return below(0x10000);
     case 2:
       return next_random();
-    case 3:
-      return start_info->shared_info >> PAGE_SHIFT;
     default:
-      return pick(playground_mfn, PLAYGROUND_PAGES);
+      return playground_frame();
   }
 }
 
 /* A frame that may be mapped: the page tables are among them, Xen must see to it that they are not mapped writable. */
 static uint32_t mappable_mfn(void) {
   uint32_t mfn = some_mfn();
-  return is_one_of(image_mfn, image_pages, mfn) ? pick(playground_mfn, PLAYGROUND_PAGES) : mfn;
+  return is_one_of(image_mfn, image_pages, mfn) ? playground_frame() : mfn;
 }
 
 /* A frame whose contents do not matter to us. */
 static uint32_t harmless_mfn(void) {
   uint32_t mfn = mappable_mfn();
-  return is_one_of(table_mfn, tables, mfn) ? pick(playground_mfn, PLAYGROUND_PAGES) : mfn;
+  return is_one_of(table_mfn, tables, mfn) ? playground_frame() : mfn;
 }
 
 static uint32_t some_va(void) {
-  static const uint32_t edges[] = {0, 1, 0xFFFFFFFC, 0xFFFFFFFF, HYPERVISOR_VIRT_START, HYPERVISOR_VIRT_START - 2, 0xF6800000};
+  static const uint32_t edges[] = {0, 1, 0xFFFFFFFC, 0xFFFFFFFF, HYPERVISOR_VIRT_START,
+                                   HYPERVISOR_VIRT_START - 2, 0xF6800000};
   uint32_t va;
   switch (below(8)) {
     case 0:
@@ -102,8 +102,9 @@ static uint32_t some_va(void) {
 }
 
 static uint32_t some_value(void) {
-  static const uint32_t values[] = {0, 1, 2, 3, 4, 7, 8, 511, 512, 1023, 1024, 4095, 4096, 7168, 8192, DOMID_SELF, DOMID_IO,
-                                    DOMID_XEN, DOMID_INVALID, 0x80000000, 0x7FFFFFFF, 0xFFFFFFFF};
+  static const uint32_t values[] = {0,    1,    2,          3,         4,         7,          8,          511,
+                                    512,  1023, 1024,       4095,      4096,      7168,       8192,       DOMID_SELF,
+                                    DOMID_IO, DOMID_XEN, DOMID_INVALID, 0x80000000, 0x7FFFFFFF, 0xFFFFFFFF};
   switch (below(6)) {
     case 0:
       return harmless_mfn();
@@ -156,8 +157,8 @@ static void storm_mmu_update(void) {
 static void storm_update_va_mapping(void) {
   uint32_t va = below(4) ? va_of(playground) + below(sizeof playground) : some_va();
   if (va >= va_of(work) && va < va_of(work) + sizeof work) return;
-  HYPERVISOR_update_va_mapping(va, below(3) ? some_pte() : make_pte(pick(playground_mfn, PLAYGROUND_PAGES), PTE_KERNEL),
-                               below(8) ? UVMF_INVLPG : some_value());
+  pte_t pte = below(3) ? some_pte() : make_pte(playground_frame(), PTE_KERNEL);
+  HYPERVISOR_update_va_mapping(va, pte, below(8) ? UVMF_INVLPG : some_value());
 }
 
 static void storm_mmuext(void) {
@@ -165,15 +166,17 @@ static void storm_mmuext(void) {
   uint32_t count = 1 + below(3);
   for (uint32_t i = 0; i < count; i++) {
     uint32_t cmd = below(3) ? below(5) : below(22);
-    uint32_t arg1 = cmd == MMUEXT_NEW_BASEPTR || cmd == MMUEXT_UNPIN_TABLE ? pick(playground_mfn, PLAYGROUND_PAGES) : harmless_mfn();
-    list[i] = (struct mmuext_op){cmd, cmd == MMUEXT_SET_LDT ? some_va() : arg1, cmd == MMUEXT_COPY_PAGE ? harmless_mfn() : some_value()};
+    uint32_t arg1 = harmless_mfn();
+    if (cmd == MMUEXT_NEW_BASEPTR || cmd == MMUEXT_UNPIN_TABLE) arg1 = playground_frame();
+    if (cmd == MMUEXT_SET_LDT) arg1 = some_va();
+    list[i] = (struct mmuext_op){cmd, arg1, cmd == MMUEXT_COPY_PAGE ? harmless_mfn() : some_value()};
   }
   HYPERVISOR_mmuext_op(list, count, below(2) ? &work[200] : 0, below(8) ? DOMID_SELF : some_value());
 }
 
 /* Descriptors go only where a descriptor, or nothing of ours, can be. */
 static void storm_descriptor(void) {
-  HYPERVISOR_update_descriptor(make_pte(pick(playground_mfn, PLAYGROUND_PAGES), next_random() & 0xFFF),
+  HYPERVISOR_update_descriptor(make_pte(playground_frame(), next_random() & 0xFFF),
                                (uint64_t)next_random() << 32 | next_random());
 }
 
@@ -191,7 +194,7 @@ static void storm_with_structure(void) {
         work[i * 8 + 2] &= ~16u; /* no address of an entry: it could be one of ours */
         work[i * 8 + 4] = below(2) ? 1 : some_value();
       }
-      if (cmd == 4 || cmd == 5) work[2] = pick(playground_mfn, PLAYGROUND_PAGES), work[0] = work[2]; /* transfer, copy */
+      if (cmd == 4 || cmd == 5) work[0] = work[2] = playground_frame(); /* transfer, copy */
       hypercall(number, cmd, va_of(work), below(8) ? below(4) : some_value(), 0, 0);
       return;
     }
@@ -207,7 +210,7 @@ static void storm_with_structure(void) {
       if ((cmd & 63) == 11) return; /* exchange would take frames whose new numbers we could not keep up with */
       work[0] = va_of(&work[100]);
       work[1] = below(8);
-      for (unsigned i = 100; i < 108; i++) work[i] = pick(playground_mfn, PLAYGROUND_PAGES);
+      for (unsigned i = 100; i < 108; i++) work[i] = playground_frame();
       if (below(2)) work[4] = DOMID_SELF;
       hypercall(number, cmd, va_of(work), 0, 0, 0);
       return;
@@ -218,7 +221,8 @@ static void storm_with_structure(void) {
 
 /* Numbers that cannot hurt with any arguments, and those that nobody knows. */
 static void storm_any(void) {
-  static const uint32_t calls[] = {0, 2, 3, 4, 5, 8, 9, 11, 15, 17, 21, 25, 27, 28, 30, 31, 34, 35, 36, 37, 38, 39, 40, 41, 42, 48, 63, 64};
+  static const uint32_t calls[] = {0, 2, 3, 4, 5, 8, 9, 11, 15, 17, 21, 25, 27, 28, 30, 31, 34, 35, 36, 37, 38,
+                                   39, 40, 41, 42, 48, 63, 64};
   uint32_t number = below(8) ? pick(calls, sizeof calls / sizeof calls[0]) : 50 + below(0x10000);
   fill_work();
   hypercall(number, some_value(), some_value(), some_va(), some_value(), some_value());
@@ -242,14 +246,16 @@ static void prepare(void) {
   uint32_t end = start_info->pt_base; /* image, P2M, start_info and the rings */
   for (uint32_t va = VIRT_BASE; va < end && image_pages < MAX_IMAGE_PAGES; va += PAGE_SIZE)
     if (va < va_of(playground) || va >= va_of(playground) + sizeof playground) image_mfn[image_pages++] = va_to_mfn(va);
+  image_mfn[image_pages++] = start_info->shared_info >> PAGE_SHIFT; /* a mask byte that changes would let events in */
   for (; tables < start_info->nr_pt_frames && tables < 8; tables++)
     table_mfn[tables] = va_to_mfn(start_info->pt_base + tables * PAGE_SIZE);
 }
 
 TEST("storm") {
-  static void (*const kinds[])(void) = {storm_mmu_update, storm_mmu_update, storm_update_va_mapping, storm_update_va_mapping,
-                                        storm_mmuext,     storm_mmuext,     storm_descriptor,        storm_with_structure,
-                                        storm_with_structure, storm_any,    storm_store};
+  static void (*const kinds[])(void) = {
+      storm_mmu_update, storm_mmu_update, storm_update_va_mapping, storm_update_va_mapping, storm_mmuext, storm_mmuext,
+      storm_descriptor, storm_with_structure, storm_with_structure, storm_any, storm_store,
+  };
   const char *count = command_line("count"), *seed = command_line("seed");
   uint32_t calls = count ? parse_number(count) : 20000;
   if (seed) state = parse_number(seed) | 1;

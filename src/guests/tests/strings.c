@@ -37,7 +37,8 @@ static int map_in(struct trap_frame *frame) {
   return remap_page(SECOND, PTE_KERNEL) == 0;
 }
 
-static void run(const char *what, void (*body)(uint32_t), uint32_t esi, uint32_t edi, uint32_t ecx, uint32_t eax) {
+static void run(const char *what, void (*body)(uint32_t), uint32_t esi, uint32_t edi, uint32_t ecx,
+                uint32_t eax) {
   given.esi = esi;
   given.edi = edi;
   given.ecx = ecx;
@@ -46,7 +47,8 @@ static void run(const char *what, void (*body)(uint32_t), uint32_t esi, uint32_t
 }
 
 static void check_registers(const char *what, uint32_t esi, uint32_t edi, uint32_t ecx) {
-  check(left.esi == esi && left.edi == edi && left.ecx == ecx, "%s: esi %p edi %p ecx %u, want %p %p %u", what, left.esi,
+  check(left.esi == esi && left.edi == edi && left.ecx == ecx, "%s: esi %p edi %p ecx %u, want %p %p %u", what,
+        left.esi,
         left.edi, left.ecx, esi, edi, ecx);
 }
 

@@ -71,7 +71,7 @@ static void clocks(void) {
 static void one_shot(void) {
   uint64_t start = now(), deadline = start + 3 * MILLISECOND;
   fired = 0;
-  check_equal("set_timer_op", (uint32_t)HYPERVISOR_set_timer_op(deadline), 0);
+  check_equal("set_timer_op", HYPERVISOR_set_timer_op(deadline), 0);
   wait_for_timer();
   uint64_t end = now();
   check(end >= deadline, "fired %llu ns too early", deadline - end);
@@ -100,7 +100,7 @@ static void cancelled(void) {
   atomic_set_bit(shared_info->evtchn_mask, port);
   atomic_clear_bit(shared_info->evtchn_pending, port);
   struct sched_poll poll = {&port, 1, start + 5 * MILLISECOND};
-  check_equal("poll", (uint32_t)HYPERVISOR_sched_op(SCHEDOP_poll, &poll), 0);
+  check_equal("poll", HYPERVISOR_sched_op(SCHEDOP_poll, &poll), 0);
   check(now() >= start + 5 * MILLISECOND, "poll returned %llu ns early", start + 5 * MILLISECOND - now());
   events_enable();
   check_equal("a cancelled timer fired", fired, 0);
@@ -111,7 +111,7 @@ TEST("time") {
   clocks();
   struct evtchn_bind_virq bind = {VIRQ_TIMER, 0, 0};
   HYPERVISOR_vcpu_op(VCPUOP_stop_periodic_timer, 0, 0); /* only what we ask for */
-  check_equal("bind_virq", (uint32_t)HYPERVISOR_event_channel_op(EVTCHNOP_bind_virq, &bind), 0);
+  check_equal("bind_virq", HYPERVISOR_event_channel_op(EVTCHNOP_bind_virq, &bind), 0);
   event_set_handler(bind.port, on_timer);
   one_shot();
   cancelled();

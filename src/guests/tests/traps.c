@@ -66,7 +66,7 @@ static void page_faults(void) {
   check_equal("cr2", trap.cr2, start_info->pt_base + 5);
 
   trap = run_in_ring3(user_load, va_of(page));
-  check_equal("ring 3 loads from the kernel", (uint32_t)trap.vector, VECTOR_PF);
+  check_equal("ring 3 loads from the kernel", trap.vector, VECTOR_PF);
   check_equal("its error code", trap.error, 5);
   check_equal("its cr2", trap.cr2, va_of(page));
   trap = run_in_ring3(user_store, va_of(page));
@@ -74,21 +74,21 @@ static void page_faults(void) {
   trap = run_in_ring3(user_load, 0x00001000);
   check_equal("ring 3 loads from nowhere", trap.error, 4);
   trap = run_in_ring3(user_load, HYPERVISOR_VIRT_START);
-  check_equal("ring 3 loads from the M2P", (uint32_t)trap.vector, VECTOR_DONE);
+  check_equal("ring 3 loads from the M2P", trap.vector, VECTOR_DONE);
 }
 
 static void from_ring3(void) {
   struct caught trap = run_in_ring3(user_ud2, 0);
-  check_equal("ud2 in ring 3", (uint32_t)trap.vector, VECTOR_UD);
+  check_equal("ud2 in ring 3", trap.vector, VECTOR_UD);
   check_equal("its eip", trap.eip, va_of(user_ud2));
   check_equal("its cs", trap.cs, FLAT_RING3_CS);
   check_equal("its ss", trap.ss, FLAT_RING3_DS);
   check_equal("its esp", trap.esp, va_of(user_stack_top));
   trap = run_in_ring3(user_cli, 0);
-  check_equal("cli in ring 3", (uint32_t)trap.vector, VECTOR_GP);
+  check_equal("cli in ring 3", trap.vector, VECTOR_GP);
   check_equal("its error code", trap.error, 0);
   trap = run_in_ring3(user_int3, 0);
-  check_equal("int3 in ring 3, DPL 0", (uint32_t)trap.vector, VECTOR_BP);
+  check_equal("int3 in ring 3, DPL 0", trap.vector, VECTOR_BP);
   check_equal("its eip", trap.eip, va_of(user_after_int3));
 }
 
@@ -122,15 +122,15 @@ static void software_interrupts(void) {
   trap_hook = 0;
 
   struct caught trap = run_in_ring3(user_int21, 0);
-  check_equal("int 0x21 from ring 3, DPL 1", (uint32_t)trap.vector, VECTOR_GP);
+  check_equal("int 0x21 from ring 3, DPL 1", trap.vector, VECTOR_GP);
   check_equal("its error code", trap.error, IDT_ERROR(0x21));
   check_equal("its eip", trap.eip, va_of(user_int21));
   set_gate(0x21, TI_DPL(3));
   trap = run_in_ring3(user_int21, 0);
-  check_equal("int 0x21 from ring 3, DPL 3", (uint32_t)trap.vector, 0x21);
+  check_equal("int 0x21 from ring 3, DPL 3", trap.vector, 0x21);
 
   trap = run_in_ring3(user_int82, 0);
-  check_equal("int 0x82 from ring 3", (uint32_t)trap.vector, VECTOR_GP);
+  check_equal("int 0x82 from ring 3", trap.vector, VECTOR_GP);
   check_equal("its error code", trap.error, 0x412);
   check_equal("its eip", trap.eip, va_of(user_int82));
 }
@@ -140,13 +140,13 @@ static void software_interrupts(void) {
 
 static void int80(void) {
   struct caught trap = run_in_ring3(user_int80, 0);
-  check_equal("int 0x80 without a gate", (uint32_t)trap.vector, VECTOR_GP);
+  check_equal("int 0x80 without a gate", trap.vector, VECTOR_GP);
   check_equal("its error code", trap.error, 0x402);
   check_equal("its eip", trap.eip, va_of(user_int80));
 
   set_gate_to(0x80, TI_DPL(3), FLAT_RING1_CS, (const void *)trap_stub[STAND_IN]);
   trap = run_in_ring3(user_int80, 0xABCD);
-  check_equal("int 0x80", (uint32_t)trap.vector, STAND_IN);
+  check_equal("int 0x80", trap.vector, STAND_IN);
   check_equal("int 0x80: eip", trap.eip, va_of(user_after_int80));
   check_equal("int 0x80: mask in the handler", trap.mask_in_handler, 0);
   check_equal("int 0x80: eax", trap.eax, 0xABCD);
@@ -155,7 +155,7 @@ static void int80(void) {
 
   set_gate_to(0x80, TI_DPL(3) | TI_MASK_EVENTS, FLAT_RING1_CS, (const void *)trap_stub[STAND_IN]);
   trap = run_in_ring3(user_int80, 0xABCD);
-  check_equal("masking int 0x80", (uint32_t)trap.vector, STAND_IN);
+  check_equal("masking int 0x80", trap.vector, STAND_IN);
   check_equal("masking int 0x80: eip", trap.eip, va_of(user_after_int80));
   check_equal("masking int 0x80: mask in the handler", trap.mask_in_handler, 1);
   check_equal("masking int 0x80: mask before", trap.saved_mask, 0);
@@ -167,14 +167,14 @@ static void table(void) {
   check_equal("its cs", trap.handler_cs, FLAT_RING1_CS);
 
   /* One entry at the very end of a page, and nothing mapped behind it. */
-  check_equal("unmap", (uint32_t)HYPERVISOR_update_va_mapping(va_of(page), 0, UVMF_INVLPG), 0);
+  check_equal("unmap", HYPERVISOR_update_va_mapping(va_of(page), 0, UVMF_INVLPG), 0);
   struct trap_info *list = (struct trap_info *)(pages.before + PAGE_SIZE - sizeof(struct trap_info));
   *list = (struct trap_info){0x21, TI_DPL(1), FLAT_RING1_CS, trap_stub[0x22]};
-  check_equal("list that ends nowhere", (uint32_t)HYPERVISOR_set_trap_table(list), (uint32_t)-EFAULT);
+  check_equal("list that ends nowhere", HYPERVISOR_set_trap_table(list), -EFAULT);
   expect_trap("its first entry", try_int21, 0, 0x22, 0, after_int21);
   remap_page(va_of(page), PTE_KERNEL);
 
-  check_equal("empty the table", (uint32_t)HYPERVISOR_set_trap_table(0), 0);
+  check_equal("empty the table", HYPERVISOR_set_trap_table(0), 0);
   install_gates();
   expect_trap("int 0x21 after that", try_int21, 0, VECTOR_GP, IDT_ERROR(0x21), at_int21);
 }

@@ -74,7 +74,7 @@ static void in_ring3(void) {
   make_pending();
   struct caught trap = run_in_ring3(user_wait, 0);
   check_order("on the way to ring 3", "e");
-  check_equal("ring 3 went on", (uint32_t)trap.vector, VECTOR_DONE);
+  check_equal("ring 3 went on", trap.vector, VECTOR_DONE);
   check_equal("its eip", trap.eip, va_of(user_wait_end) + 2);
   check_equal("its eax", trap.eax, 0x600D);
   check_equal("its esp", trap.esp, va_of(user_stack_top));

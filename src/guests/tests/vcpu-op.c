@@ -18,18 +18,18 @@ static struct vcpu_runstate_info area;
 static int op(uint32_t cmd, void *arg) { return HYPERVISOR_vcpu_op(cmd, 0, arg); }
 
 static void basics(void) {
-  check_equal("is_up", (uint32_t)op(VCPUOP_is_up, 0), 1);
-  check_equal("up", (uint32_t)op(VCPUOP_up, 0), 0);
-  check_equal("initialise", (uint32_t)op(VCPUOP_initialise, place), (uint32_t)-EEXIST);
-  check_equal("vCPU 1", (uint32_t)HYPERVISOR_vcpu_op(VCPUOP_is_up, 1, 0), (uint32_t)-ENOENT);
-  check_equal("vCPU 1, unknown command", (uint32_t)HYPERVISOR_vcpu_op(99, 1, 0), (uint32_t)-ENOENT);
-  check_equal("unknown command", (uint32_t)op(99, 0), (uint32_t)-ENOSYS);
+  check_equal("is_up", op(VCPUOP_is_up, 0), 1);
+  check_equal("up", op(VCPUOP_up, 0), 0);
+  check_equal("initialise", op(VCPUOP_initialise, place), -EEXIST);
+  check_equal("vCPU 1", HYPERVISOR_vcpu_op(VCPUOP_is_up, 1, 0), -ENOENT);
+  check_equal("vCPU 1, unknown command", HYPERVISOR_vcpu_op(99, 1, 0), -ENOENT);
+  check_equal("unknown command", op(99, 0), -ENOSYS);
 }
 
 static void runstate(void) {
   struct vcpu_runstate_info first, second;
-  check_equal("get_runstate_info", (uint32_t)op(VCPUOP_get_runstate_info, &first), 0);
-  check_equal("state", (uint32_t)first.state, RUNSTATE_running);
+  check_equal("get_runstate_info", op(VCPUOP_get_runstate_info, &first), 0);
+  check_equal("state", first.state, RUNSTATE_running);
   HYPERVISOR_sched_op(SCHEDOP_yield, 0);
   op(VCPUOP_get_runstate_info, &second);
   check(second.time[RUNSTATE_running] >= first.time[RUNSTATE_running], "running time went back");
@@ -38,20 +38,20 @@ static void runstate(void) {
 
   struct vcpu_register_runstate_memory_area request = {va_of(&area)};
   area.state = 77;
-  check_equal("register an area", (uint32_t)op(VCPUOP_register_runstate_memory_area, &request), 0);
-  check_equal("its state", (uint32_t)area.state, RUNSTATE_running);
-  check_equal("bad pointer", (uint32_t)op(VCPUOP_get_runstate_info, 0), (uint32_t)-EFAULT);
+  check_equal("register an area", op(VCPUOP_register_runstate_memory_area, &request), 0);
+  check_equal("its state", area.state, RUNSTATE_running);
+  check_equal("bad pointer", op(VCPUOP_get_runstate_info, 0), -EFAULT);
 }
 
 static void timers(void) {
   struct vcpu_set_periodic_timer fast = {999999}, slow = {10000000};
   struct vcpu_set_singleshot_timer once = {1, 0};
-  check_equal("period below 1 ms", (uint32_t)op(VCPUOP_set_periodic_timer, &fast), (uint32_t)-EINVAL);
-  check_equal("period of 10 ms", (uint32_t)op(VCPUOP_set_periodic_timer, &slow), 0);
-  check_equal("stop it", (uint32_t)op(VCPUOP_stop_periodic_timer, 0), 0);
-  check_equal("one shot", (uint32_t)op(VCPUOP_set_singleshot_timer, &once), 0);
-  check_equal("stop it", (uint32_t)op(VCPUOP_stop_singleshot_timer, 0), 0);
-  check_equal("bad pointer", (uint32_t)op(VCPUOP_set_singleshot_timer, 0), (uint32_t)-EFAULT);
+  check_equal("period below 1 ms", op(VCPUOP_set_periodic_timer, &fast), -EINVAL);
+  check_equal("period of 10 ms", op(VCPUOP_set_periodic_timer, &slow), 0);
+  check_equal("stop it", op(VCPUOP_stop_periodic_timer, 0), 0);
+  check_equal("one shot", op(VCPUOP_set_singleshot_timer, &once), 0);
+  check_equal("stop it", op(VCPUOP_stop_singleshot_timer, 0), 0);
+  check_equal("bad pointer", op(VCPUOP_set_singleshot_timer, 0), -EFAULT);
 }
 
 /* The last act: the harness keeps looking at the old place. */
@@ -65,7 +65,7 @@ static void move(void) {
   check(rc == -ENXIO || rc == -EINVAL, "not aligned: %d", rc);
   request.offset = 128;
   shared_info->vcpu_info[0].cr2 = 0x12345678;
-  check_equal("register_vcpu_info", (uint32_t)op(VCPUOP_register_vcpu_info, &request), 0);
+  check_equal("register_vcpu_info", op(VCPUOP_register_vcpu_info, &request), 0);
   check_equal("cr2 came along", here->cr2, 0x12345678);
   check_equal("the mask came along", here->evtchn_upcall_mask, 1);
   check_equal("everything is pending", here->evtchn_pending_sel, 0xFFFFFFFF);

@@ -34,20 +34,20 @@ static void flush(void) {
 }
 
 static void commands(void) {
-  check_equal("type 6", (uint32_t)assist(VMASST_CMD_ENABLE, 6), (uint32_t)-EINVAL);
-  check_equal("type 32", (uint32_t)assist(VMASST_CMD_ENABLE, 32), (uint32_t)-EINVAL);
-  check_equal("command 5, type 6", (uint32_t)assist(5, 6), (uint32_t)-EINVAL);
-  check_equal("command 5", (uint32_t)assist(5, 2), (uint32_t)-ENOSYS);
+  check_equal("type 6", assist(VMASST_CMD_ENABLE, 6), -EINVAL);
+  check_equal("type 32", assist(VMASST_CMD_ENABLE, 32), -EINVAL);
+  check_equal("command 5, type 6", assist(5, 6), -EINVAL);
+  check_equal("command 5", assist(5, 2), -ENOSYS);
   for (uint32_t type = 0; type < 6; type++)
     if (type != VMASST_TYPE_pae_extended_cr3)
-      check_equal("disable", (uint32_t)assist(VMASST_CMD_DISABLE, type), 0);
+      check_equal("disable", assist(VMASST_CMD_DISABLE, type), 0);
 }
 
 static void writes(void) {
   uint32_t own = va_to_mfn(va_of(page)), its = va_to_mfn(va_of(other));
   entry = (volatile pte_t *)find_pte(va_of(page));
   expect_trap("without the assist", write_entry, 0, VECTOR_PF, 3, at_store_low);
-  check_equal("enable", (uint32_t)assist(VMASST_CMD_ENABLE, VMASST_TYPE_writable_pagetables), 0);
+  check_equal("enable", assist(VMASST_CMD_ENABLE, VMASST_TYPE_writable_pagetables), 0);
 
   store_low(entry, 0);
   check((uint32_t)*entry == 0, "entry is 0x%llx after a store of 0", *entry);
@@ -68,7 +68,7 @@ static void writes(void) {
   check(*entry == back, "CMPXCHG8B left 0x%llx", *entry);
   flush();
   byte_store(entry, PTE_KERNEL & ~PTE_RW);
-  check_equal("a byte", (uint32_t)*entry & 0xFF, PTE_KERNEL & ~PTE_RW);
+  check_equal("a byte", *entry & 0xFF, PTE_KERNEL & ~PTE_RW);
   byte_store(entry, PTE_KERNEL);
 }
 
@@ -79,7 +79,7 @@ static void refused(void) {
   check_equal("cr2", trap.cr2, va_of(entry));
   check(*entry == before, "a refused write has changed the entry");
   expect_trap("an L2", write_l2, 0, VECTOR_PF, 3, 0);
-  check_equal("disable", (uint32_t)assist(VMASST_CMD_DISABLE, VMASST_TYPE_writable_pagetables), 0);
+  check_equal("disable", assist(VMASST_CMD_DISABLE, VMASST_TYPE_writable_pagetables), 0);
   expect_trap("without the assist again", write_entry, 0, VECTOR_PF, 3, 0);
 }
 
