@@ -2,7 +2,6 @@
 // Lives in the machine worker; tests drive it in Node.
 
 import { VCPU } from '../cpu/vcpu.ts';
-import { DOMAIN, DOMAIN_KIND, DOMAIN_STATES, domains, RUNSTATES, XVCPU, xv } from '../hypervisor/state.ts';
 import { stateHash } from '../machine/state-hash.ts';
 import { stopReason } from '../machine/stop.ts';
 import type { RunResult } from '../machine/run.ts';
@@ -20,12 +19,13 @@ import type { View } from './inspect/view.ts';
 import { encodeLink } from './link.ts';
 import { groupOf, groupRow, Rows } from './rows.ts';
 import { nextInstruction } from './step-over.ts';
+import { isTrapRow, matchesBreakpoint } from './stops.ts';
+import { currentDomid, domainSummaries } from './summaries.ts';
 import { Timeline } from './timeline.ts';
 import {
   type Branch,
   type Breakpoint,
   type Direction,
-  type DomainSummary,
   type ImageMap,
   type InputAct,
   type InputEntry,
@@ -166,7 +166,7 @@ export class Controller {
       end: this.end,
       ended: this.ended,
       stop,
-      domains: this.summaries(),
+      domains: domainSummaries(tl.machine.m),
       running: this.currentDomid(),
       branch: this.branch,
       branches: this.listBranches(),
@@ -185,33 +185,7 @@ export class Controller {
   }
 
   private currentDomid(): number | undefined {
-    const { m } = this.tl.machine;
-    const v = m.r32(HEADER + MACHINE.current);
-    return v ? m.r32(m.r32(v + VCPU.domain) + DOMAIN.domid) : undefined;
-  }
-
-  private summaries(): DomainSummary[] {
-    const { m } = this.tl.machine;
-    const out: DomainSummary[] = [];
-    for (const d of domains(m)) {
-      const kind = m.r32(d + DOMAIN.kind);
-      if (kind !== DOMAIN_KIND.pv && kind !== DOMAIN_KIND.service) continue;
-      const v = m.r32(d + DOMAIN.vcpus);
-      out.push({
-        domid: m.r32(d + DOMAIN.domid),
-        name: text(m.copyOut(d + DOMAIN.name, 32)).replace(/\0.*$/, ''),
-        kind: kind === DOMAIN_KIND.pv ? 'pv' : 'service',
-        state: DOMAIN_STATES[m.r32(d + DOMAIN.state)] ?? '',
-        vcpuState: v ? (RUNSTATES[m.r32(xv(v) + XVCPU.run)] ?? '') : '',
-        memoryMiB: (m.r32(d + DOMAIN.totPages) * 4096) / 1048576,
-        image: Array.from(m.copyOut(d + DOMAIN.imageHash, 32), (b) => b.toString(16).padStart(2, '0')).join(
-          '',
-        ),
-        shutdownCode: m.r32(d + DOMAIN.state) >= 3 ? m.r32(d + DOMAIN.shutdownCode) : undefined,
-        letter: kind === DOMAIN_KIND.pv ? String.fromCharCode(64 + m.r32(d + DOMAIN.domid)) : 'S',
-      });
-    }
-    return out;
+    return currentDomid(this.tl.machine.m);
   }
 
   // ---- running ----
@@ -646,34 +620,6 @@ export class Controller {
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Records at which "next trap" stops: the entry into Xen, a direct ring change, a silent moment, an upcall. */
-function isTrapRow(history: History, seq: number): boolean {
-  const type = history.typeOf(seq);
-  return (
-    (type === RT.trap && history.phaseOf(seq) === PH.enter) ||
-    type === RT.ringchange ||
-    type === RT.silent ||
-    type === RT.upcall
-  );
-}
-
-function matchesBreakpoint(history: History, seq: number, b: Breakpoint): boolean {
-  if (b.domid !== undefined && history.domidOf(seq) !== b.domid) return false;
-  const type = history.typeOf(seq);
-  const aux = history.word(seq, 6) >>> 16;
-  if (b.outcome === 'silent') return type === RT.silent;
-  if (b.outcome === 'refused')
-    return history.outcomeOf(seq) === OUT.refused && history.phaseOf(seq) === PH.answer;
-  if (b.hypercall !== undefined)
-    return type === RT.hypercall && history.phaseOf(seq) === PH.decode && aux === b.hypercall;
-  if (b.vector !== undefined)
-    return (
-      (type === RT.trap && history.phaseOf(seq) === PH.enter && aux === b.vector) ||
-      (type === RT.ringchange && aux === b.vector)
-    );
-  return b.domid !== undefined && isTrapRow(history, seq);
-}
 
 /** Index of the last element <= value, -1 when there is none. */
 function lastAtMost(sorted: readonly number[], value: number): number {
