@@ -104,7 +104,6 @@ static void polling(void) {
   check_equal("poll", HYPERVISOR_sched_op(SCHEDOP_poll, &poll), 0);
   check(pending(far_end), "poll has cleared the port");
   atomic_clear_bit(shared_info->evtchn_pending, far_end);
-  shared_info->vcpu_info[0].evtchn_upcall_pending = 0;
   unmask(far_end);
   ports[0] = 5000;
   check_equal("poll a bad port", HYPERVISOR_sched_op(SCHEDOP_poll, &poll), -EINVAL);
