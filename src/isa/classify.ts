@@ -1,0 +1,379 @@
+// The classes of instructions, derived: which read or write what belongs to the system, under which conditions, and which are
+// refused at which level. Nothing here knows a mnemonic: the description is run symbolically and its paths are followed
+// with what is assumed of CPL, IOPL and the mode bits. Popek and Goldberg (1974); Robin and Irvine (2000).
+
+import type { Semantic } from './builder.ts';
+import { semantics } from './builder.ts';
+import { CR0_PE, CR4_TSD, CR4_UMIP } from './derived.ts';
+import { evaluate, type Known } from './evaluate.ts';
+import { conditionText } from './expression.ts';
+import { sampleInsns } from './samples.ts';
+import { record } from './symbolic.ts';
+import { type Place, type Statement, Value, valuesOf } from './tree.ts';
+import type { Form, Insn } from './types.ts';
+
+export const CLASSES = [
+  'privileged',
+  'iopl-privileged',
+  'sensitive-unprivileged',
+  'mode-conditional',
+  'innocuous',
+] as const;
+export type InstructionClass = (typeof CLASSES)[number];
+
+/** Mode bits that decide whether an instruction is allowed. */
+export type ModeBit = 'umip' | 'tsd' | 'vm86';
+
+/** What is assumed of the machine. Absent bits are clear; without `ioAllowed` the I/O permission bitmap allows nothing. */
+export interface Circumstances {
+  readonly iopl?: number;
+  readonly umip?: boolean;
+  readonly tsd?: boolean;
+  readonly vm86?: boolean;
+  readonly ioAllowed?: boolean;
+}
+
+/** What an instruction does at a level: it is refused, it quietly meets the real machine, or it does what it says. */
+export type Outcome = 'traps' | 'silent' | 'right';
+
+export interface Effect {
+  readonly access: 'read' | 'write';
+  /** The system's register or table: 'if', 'cr0', 'gdtr.base', 'descriptor', 'msr', 'port' … */
+  readonly name: string;
+  /** Conditions on privilege and mode that lead there; all of them hold. Empty: always. */
+  readonly when: readonly string[];
+}
+
+export interface Classification {
+  readonly class: InstructionClass;
+  /** Runs above CPL 0 without a trap although it touches the system. */
+  readonly silent: boolean;
+  /** Mode bits that make it trap where it otherwise would not. */
+  readonly modes: readonly ModeBit[];
+  readonly effects: readonly Effect[];
+  /** One sentence. */
+  readonly reason: string;
+}
+
+/** A system place reached on some path, with that path's conditions. */
+interface Reached {
+  readonly access: 'read' | 'write';
+  readonly name: string;
+  readonly path: readonly Condition[];
+}
+interface Condition {
+  readonly value: Value;
+  readonly holds: boolean;
+}
+
+/** How a list of statements ends: on every path with a fault, or at least one path goes on. */
+type Ending = 'faults' | 'ends' | 'goes on';
+
+/** Control bits that are assumed, as (mask, value): other bits of the register are unknown. */
+interface KnownBits {
+  readonly mask: number;
+  readonly value: number;
+}
+
+const CR4_VME = 0x1,
+  CR4_PVI = 0x2,
+  CR4_PCE = 0x100,
+  CR4_OSXSAVE = 0x40000;
+
+/** RPL of CS and SS is the privilege level, except in virtual-8086 mode, where a selector is a paragraph number. */
+const SELECTORS = new Set(['cs', 'ss']);
+/** Places of the tree that carry no system state of their own. */
+const EXEMPT = new Set(['tsc']);
+
+class Walk {
+  readonly reached: Reached[] = [];
+  private readonly levels: ReadonlyMap<string, number>;
+  private readonly bits: ReadonlyMap<string, KnownBits>;
+  private readonly ioRefused: number | undefined;
+  private readonly vm86: boolean;
+  private readonly known = new Map<Value, Known>();
+  private readonly overwritten = new Set<string>();
+  private path: Condition[] = [];
+  private checking = 0;
+
+  /** Without circumstances nothing is assumed: all paths are followed. */
+  constructor(cpl?: number, circumstances: Circumstances = {}) {
+    const { iopl = 0, umip = false, tsd = false, vm86 = false, ioAllowed = false } = circumstances;
+    this.vm86 = vm86;
+    if (cpl === undefined) {
+      this.levels = new Map();
+      this.bits = new Map();
+      this.ioRefused = undefined;
+      return;
+    }
+    const cr4 = (umip ? CR4_UMIP : 0) | (tsd ? CR4_TSD : 0);
+    const mask = CR4_UMIP | CR4_TSD | CR4_VME | CR4_PVI | CR4_PCE | CR4_OSXSAVE;
+    this.levels = new Map([
+      ['cpl', cpl],
+      ['iopl', iopl],
+      ['vm', vm86 ? 1 : 0],
+    ]);
+    this.bits = new Map([
+      ['cr0', { mask: CR0_PE, value: CR0_PE }],
+      ['cr4', { mask, value: cr4 }],
+    ]);
+    this.ioRefused = ioAllowed ? 0 : 1;
+  }
+
+  run(list: readonly Statement[]): Ending {
+    const depth = this.path.length;
+    const ending = this.list(list);
+    this.path.length = depth;
+    return ending;
+  }
+
+  private list(list: readonly Statement[]): Ending {
+    for (const statement of list) {
+      const ending = this.statement(statement);
+      if (ending !== 'goes on') return ending;
+    }
+    return 'goes on';
+  }
+
+  private statement(statement: Statement): Ending {
+    switch (statement.kind) {
+      case 'define':
+        this.define(statement.value);
+        return 'goes on';
+      case 'do':
+        for (const place of statement.writes) this.touch('write', place);
+        return 'goes on';
+      case 'if':
+        return this.branch(statement);
+      case 'loop':
+        this.list(statement.head);
+        this.list(statement.body);
+        return 'goes on';
+      case 'fault':
+        return 'faults';
+      case 'missing':
+        return 'ends';
+      case 'check': {
+        this.checking++;
+        const ending = this.list(statement.body);
+        this.checking--;
+        return ending;
+      }
+      case 'repeat':
+      case 'routine':
+        return this.list(statement.body);
+    }
+  }
+
+  private branch({ condition, then, otherwise }: Statement & { kind: 'if' }): Ending {
+    const known = this.known.get(condition);
+    if (known !== undefined) return this.list(known !== 0 ? then : otherwise);
+    const yes = this.arm({ value: condition, holds: true }, then);
+    const no = this.arm({ value: condition, holds: false }, otherwise);
+    if (yes !== 'goes on' && no !== 'goes on') return yes === 'faults' && no === 'faults' ? 'faults' : 'ends';
+    // What follows runs only where the ended arm was not taken.
+    if (yes !== 'goes on') this.path.push({ value: condition, holds: false });
+    else if (no !== 'goes on') this.path.push({ value: condition, holds: true });
+    return 'goes on';
+  }
+
+  private arm(condition: Condition, list: readonly Statement[]): Ending {
+    this.path.push(condition);
+    const depth = this.path.length;
+    const ending = this.list(list);
+    this.path.length = depth - 1;
+    return ending;
+  }
+
+  private define(value: Value): void {
+    for (const place of value.reads) this.touch('read', place);
+    this.known.set(value, this.learn(value));
+  }
+
+  private learn(value: Value): Known {
+    if (value.op === 'ioRefused') return this.ioRefused;
+    if (value.op === 'sys') {
+      const name = value.args[0] as string;
+      return this.overwritten.has(name) ? undefined : this.levels.get(name);
+    }
+    if (value.op === 'and') {
+      const known = this.knownBits(value);
+      if (known !== undefined) return known;
+    }
+    const args = value.args.map((arg) => (arg instanceof Value ? this.known.get(arg) : (arg as number)));
+    return evaluate(value, args);
+  }
+
+  /** CR4 & constant, where every bit of the constant is assumed. */
+  private knownBits(value: Value): Known {
+    const [a, c] = valuesOf(value.args);
+    if (a?.op !== 'sys' || c?.op !== 'const') return undefined;
+    const bits = this.bits.get(a.args[0] as string);
+    const wanted = c.args[0] as number;
+    return bits !== undefined && (wanted & ~bits.mask) === 0 ? (bits.value & wanted) >>> 0 : undefined;
+  }
+
+  private touch(access: 'read' | 'write', place: Place): void {
+    if (!place.startsWith('sys:')) return;
+    const name = place.slice('sys:'.length);
+    if (access === 'write') this.overwritten.add(name);
+    if (this.checking > 0 || EXEMPT.has(name) || (this.vm86 && SELECTORS.has(name))) return;
+    this.reached.push({ access, name, path: [...this.path] });
+  }
+}
+
+/** Whether a condition speaks of privilege or mode: only such are kept as the condition of an effect. */
+function isAboutPrivilege(value: Value): boolean {
+  if (value.op === 'sys') return ['cpl', 'iopl', 'vm', 'cr0', 'cr4', 'ts'].includes(value.args[0] as string);
+  if (value.op === 'ioRefused') return true;
+  if (value.op === 'loadSystem' || value.op === 'load') return false;
+  return valuesOf(value.args).some(isAboutPrivilege);
+}
+
+/** The effects of a tree on all its paths, each place once per condition, in program order. */
+export function effectsOf(tree: readonly Statement[]): Effect[] {
+  const walk = new Walk();
+  walk.run(tree);
+  const effects = new Map<string, Effect>();
+  for (const { access, name, path } of walk.reached) {
+    const when = path.filter((c) => isAboutPrivilege(c.value)).map((c) => conditionText(c.value, c.holds));
+    const unique = [...new Set(when)];
+    const key = `${access} ${name}`;
+    const before = effects.get(key);
+    // The same place under several conditions: keep the weaker one, an effect under no condition at all swallows the rest.
+    if (before === undefined || unique.length < before.when.length)
+      effects.set(key, { access, name, when: unique });
+  }
+  return [...effects.values()];
+}
+
+function always(tree: readonly Statement[], cpl: number, circumstances: Circumstances): boolean {
+  return new Walk(cpl, circumstances).run(tree) === 'faults';
+}
+
+/** Outcome of an instruction's tree at a level. */
+export function outcomeOf(
+  tree: readonly Statement[],
+  cpl: number,
+  circumstances: Circumstances = {},
+): Outcome {
+  const walk = new Walk(circumstances.vm86 === true ? 3 : cpl, circumstances);
+  if (walk.run(tree) === 'faults') return 'traps';
+  if (cpl === 0 && circumstances.vm86 !== true) return 'right';
+  return walk.reached.length > 0 ? 'silent' : 'right';
+}
+
+/** Outcome of one instruction at CPL `cpl`: see Outcome. In virtual-8086 mode the level is 3 whatever `cpl` says. */
+export function trapsAt(
+  insn: Insn,
+  cpl: number,
+  circumstances: Circumstances = {},
+  entries: ReadonlyMap<string, Semantic> = semantics,
+): Outcome {
+  return outcomeOf(record(insn, entries), cpl, circumstances);
+}
+
+const MODES: readonly (readonly [ModeBit, Circumstances])[] = [
+  ['umip', { umip: true }],
+  ['tsd', { tsd: true }],
+  ['vm86', { vm86: true }],
+];
+
+function classOf(tree: readonly Statement[], modes: readonly ModeBit[]): InstructionClass {
+  if (always(tree, 0, {})) return 'innocuous';
+  if (always(tree, 3, { iopl: 3 })) return 'privileged';
+  if (always(tree, 3, {})) return 'iopl-privileged';
+  if (outcomeOf(tree, 3) === 'silent') return 'sensitive-unprivileged';
+  return modes.length > 0 ? 'mode-conditional' : 'innocuous';
+}
+
+const MODE_NAMES: Readonly<Record<ModeBit, string>> = {
+  umip: 'CR4.UMIP is set',
+  tsd: 'CR4.TSD is set',
+  vm86: 'the processor is in virtual-8086 mode',
+};
+
+const listed = (words: readonly string[], and = 'and'): string =>
+  words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} ${and} ${words[words.length - 1]}`;
+
+/** What an effect's name is called in a sentence. */
+function spoken(name: string): string {
+  const words: Readonly<Record<string, string>> = {
+    descriptor: 'descriptor tables',
+    idt: 'the interrupt descriptor table',
+    tss: 'the task state segment',
+    msr: 'model-specific registers',
+    port: 'I/O ports',
+    tlb: 'the TLB',
+    halt: 'the halt state',
+    cs: 'CS, whose RPL is the privilege level',
+    ss: 'SS, whose RPL is the privilege level',
+  };
+  return words[name] ?? name.toUpperCase();
+}
+
+function touches(effects: readonly Effect[]): string {
+  const names = (access: 'read' | 'write') =>
+    listed(effects.filter((e) => e.access === access).map((e) => spoken(e.name)));
+  const reads = names('read'),
+    writes = names('write');
+  return [reads && `reads ${reads}`, writes && `writes ${writes}`].filter(Boolean).join(' and ');
+}
+
+function reasonOf(kind: InstructionClass, modes: readonly ModeBit[], effects: readonly Effect[]): string {
+  const when = listed(
+    modes.map((mode) => MODE_NAMES[mode]),
+    'or',
+  );
+  const what = touches(effects);
+  switch (kind) {
+    case 'privileged':
+      return `It is refused at every level but CPL 0${what && `; there it ${what}`}.`;
+    case 'iopl-privileged':
+      return `It is refused where CPL is above IOPL${what && `; elsewhere it ${what}`}.`;
+    case 'sensitive-unprivileged':
+      return `It ${what} of the real machine and runs at every level without a trap${when && `, unless ${when}`}.`;
+    case 'mode-conditional':
+      return `It runs at every level, unless ${when}${when === MODE_NAMES.vm86 ? '' : ' and CPL is above 0'}.`;
+    case 'innocuous':
+      return 'It neither reads nor writes anything that belongs to the system.';
+  }
+}
+
+/** Class, effects and reason of one recorded instruction. */
+export function classifyTree(tree: readonly Statement[]): Classification {
+  const alwaysFaults = always(tree, 0, {});
+  const plain = outcomeOf(tree, 3);
+  const modes = MODES.filter(([, set]) => plain !== 'traps' && outcomeOf(tree, 3, set) === 'traps').map(
+    ([mode]) => mode,
+  );
+  const kind = classOf(tree, modes);
+  const effects = effectsOf(tree);
+  const reason = alwaysFaults
+    ? 'It raises an exception at every level, CPL 0 included.'
+    : reasonOf(kind, modes, effects);
+  return { class: kind, silent: kind === 'sensitive-unprivileged', modes, effects, reason };
+}
+
+/** Class, effects and reason of one instruction. Throws NotDescribedError. */
+export function classifyInsn(insn: Insn, entries: ReadonlyMap<string, Semantic> = semantics): Classification {
+  return classifyTree(record(insn, entries));
+}
+
+/**
+ * The class of a form: of those of its instructions (a segment register moved from may be CS or DS) the one that matters most to a
+ * hypervisor. undefined for the form that stands for undefined opcodes.
+ */
+export function classify(
+  form: Form,
+  entries: ReadonlyMap<string, Semantic> = semantics,
+): Classification | undefined {
+  let worst: Classification | undefined;
+  for (const insn of sampleInsns(form)) {
+    const found = classifyInsn(insn, entries);
+    if (worst === undefined || weight(found) < weight(worst)) worst = found;
+  }
+  return worst;
+}
+
+const weight = (c: Classification): number => CLASSES.indexOf(c.class) * 1000 - c.effects.length;
