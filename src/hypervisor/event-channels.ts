@@ -70,6 +70,7 @@ export function setPending(
   if (!already) result = isMasked(x, d, port) ? EVENT_RESULT.masked : select(x, v, port);
   const seq = eventRecord(x, d, port, result, fromDomid, fromPort);
   if (already) return;
+  setPort(x, d, port, PORT.lastEvent, seq);
   if (result === EVENT_RESULT.upcall) kick(x, v, seq);
   wakePollers(x, d, port);
 }

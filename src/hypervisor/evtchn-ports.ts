@@ -16,7 +16,8 @@ export const PORT = layout('PORT', {
   remoteDomid: 'u32', // unbound: who may bind; interdomain: the other end
   remotePort: 'u32', // interdomain
   virq: 'u32', // virq
-  unused: ['u32', 3],
+  lastEvent: 'u32', // seq of the event record that set it pending last
+  unused: ['u32', 2],
 });
 export const PORT_STATE = {
   free: 0,

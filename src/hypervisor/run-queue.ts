@@ -4,6 +4,7 @@
 import { VCPU } from '../cpu/vcpu.ts';
 import { HEADER } from '../memory/map.ts';
 import { MACHINE } from '../trace/recorder.ts';
+import { SWITCH } from '../trace/records.ts';
 import { DOMAIN, DOMAIN_STATE, RUNSTATE, XEN, XEN_AT, XVCPU, xv } from './state.ts';
 import { startTimers } from './timers.ts';
 import type { Xen } from './xen.ts';
@@ -77,6 +78,9 @@ export function wake(x: Xen, v: number): void {
   }
   m.w32(p + XVCPU.polling, 0);
   m.w64(p + XVCPU.pollDeadline, 0);
+  if (x.current === 0 && queueLength(x) === 0) {
+    m.w32(HEADER + MACHINE.lastSwitch, state === RUNSTATE.offline ? SWITCH.start : SWITCH.wake);
+  }
   setRunstate(x, v, RUNSTATE.runnable);
   enqueue(x, v);
 }

@@ -49,12 +49,9 @@ function switchedIn(x: Xen, v: number): void {
 function switchRecord(x: Xen, prev: number, next: number): void {
   const { m, trace } = x;
   const before = trace.cause;
-  let reason = m.r32(HEADER + MACHINE.lastSwitch);
-  if (prev === 0) {
-    const first = next !== 0 && m.r64(xv(next) + XVCPU.spent) === 0;
-    reason = first ? SWITCH.start : SWITCH.wake;
-    trace.cause = m.r32(xv(next) + XVCPU.pendingCause);
-  } else trace.cause = reason === SWITCH.slice ? 0 : m.r32(xv(prev) + XVCPU.lastTrapSeq);
+  const reason = m.r32(HEADER + MACHINE.lastSwitch);
+  if (prev === 0) trace.cause = m.r32(xv(next) + XVCPU.pendingCause);
+  else trace.cause = reason === SWITCH.slice ? 0 : m.r32(xv(prev) + XVCPU.lastTrapSeq);
   const who = x.subject(next || prev);
   const name = (v: number): [number, number] => (v === 0 ? [DOMID_IDLE, 0] : [x.domidOf(v), vcpuIndex(v)]);
   trace.emit(RT.switch, PH.none, OUT.none, who, reason, [...name(prev), ...name(next)]);

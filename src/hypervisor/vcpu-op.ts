@@ -38,7 +38,7 @@ export const VCPUOPS = [
 
 const CONTEXT_SIZE = 2800;
 const MIN_PERIOD_NS = 1_000_000,
-  MAX_PERIOD_NS = 2 ** 62 - 1;
+  PERIOD_LIMIT_NS = 2 ** 62;
 const SSHOTTMR_future = 1;
 const TIME_AREA_SIZE = 32;
 const TWO_32 = 4294967296;
@@ -150,7 +150,7 @@ function setPeriodicTimer(x: Xen, v: number, arg: number, caller: number): numbe
   if (
     !x.check(
       'timer.period-range',
-      ns >= MIN_PERIOD_NS && ns <= MAX_PERIOD_NS,
+      ns >= MIN_PERIOD_NS && ns < PERIOD_LIMIT_NS,
       ns >>> 0,
       Math.floor(ns / TWO_32),
     )

@@ -213,6 +213,192 @@ export const RULES_EVENTS = [
     'The physical CPU of a vCPU is told only if the vCPU is pinned to it.',
     '물리 CPU는 vCPU가 거기에 고정된 경우에만 알려 줍니다.',
   ],
+  [
+    'console.page',
+    'Frame {1:mfn} must still belong to domain {0:domid} and be fit for writing to serve as its console page.',
+    '프레임 {1:mfn}은(는) 여전히 도메인 {0:domid}의 것이고 쓸 수 있어야 콘솔 페이지가 됩니다.',
+  ],
+  [
+    'console.ring-indices',
+    'The console ring of domain {0:domid} must hold no more than its size: out {1:dec} to {2:dec}, in {3:dec} to {4:dec}.',
+    '도메인 {0:domid}의 콘솔 링에는 크기 이하만 들어 있어야 합니다: out {1:dec}~{2:dec}, in {3:dec}~{4:dec}.',
+  ],
+  [
+    'grant.argument-readable',
+    "The structure at {0:vaddr} ({1:dec} bytes) must be readable through the guest's page tables.",
+    '{0:vaddr}의 구조체({1:dec}바이트)는 게스트의 페이지 테이블로 읽을 수 있어야 합니다.',
+  ],
+  [
+    'grant.argument-writable',
+    'The place for the answer at {0:vaddr} ({1:dec} bytes) must be writable and lie below the hypervisor.',
+    '답을 쓸 곳 {0:vaddr}({1:dec}바이트)은(는) 쓸 수 있고 하이퍼바이저 아래에 있어야 합니다.',
+  ],
+  [
+    'grant.operation-known',
+    'Grant table operation {0:dec} must be one that this Xen has.',
+    '그랜트 테이블 연산 {0:dec}은(는) 이 Xen에 있는 것이어야 합니다.',
+  ],
+  [
+    'grant.count',
+    'The number of elements ({0:dec}) must be below 2^31.',
+    '원소의 수({0:dec})는 2^31보다 작아야 합니다.',
+  ],
+  [
+    'grant.no-progress-bits',
+    'The upper bits of command {0:hex} must be zero: only cache_flush keeps its progress there.',
+    '명령 {0:hex}의 윗비트는 0이어야 합니다. 진행 상황을 거기에 두는 것은 cache_flush뿐입니다.',
+  ],
+  [
+    'grant.caches-coherent',
+    'Caches of this machine are coherent, so there is no cache_flush.',
+    '이 기계의 캐시는 일관되므로 cache_flush가 없습니다.',
+  ],
+  [
+    'grant.single',
+    'This operation takes exactly one structure, not {0:dec}.',
+    '이 연산은 구조체를 {0:dec}개가 아니라 꼭 하나만 받습니다.',
+  ],
+  [
+    'grant.domain-exists',
+    'The granting domain {0:domid} must exist.',
+    '그랜트를 준 도메인 {0:domid}이(가) 있어야 합니다.',
+  ],
+  [
+    'grant.own-table',
+    'Domain {1:domid} may look at the grant table of domain {0:domid} only if it is its own or it is privileged.',
+    '도메인 {1:domid}은(는) 자기 것이거나 특권이 있을 때만 도메인 {0:domid}의 그랜트 테이블을 볼 수 있습니다.',
+  ],
+  [
+    'grant.table-limit',
+    'A grant table may have at most {1:dec} frames; {0:dec} are wanted.',
+    '그랜트 테이블은 {1:dec}프레임까지입니다. {0:dec}프레임을 요청했습니다.',
+  ],
+  [
+    'grant.table-memory',
+    'To grow the grant table to {0:dec} frames Xen needs frames within what this domain may make it use.',
+    '그랜트 테이블을 {0:dec}프레임으로 키우려면 이 도메인 몫 안에서 Xen의 프레임이 필요합니다.',
+  ],
+  ['grant.version-exists', 'Version {0:dec} must be 1 or 2.', '버전 {0:dec}은(는) 1이나 2여야 합니다.'],
+  [
+    'grant.version-1-only',
+    'This Xen is built for grant tables of version 1; version {0:dec} is wanted.',
+    '이 Xen은 그랜트 테이블 버전 1만 압니다. 버전 {0:dec}을(를) 요청했습니다.',
+  ],
+  [
+    'grant.status-frames',
+    'Version 1 has no status frames; {0:dec} are wanted.',
+    '버전 1에는 상태 프레임이 없습니다. {0:dec}개를 요청했습니다.',
+  ],
+  [
+    'grant.map-kind',
+    'A mapping must be for the CPU or for devices; the flags {0:hex} ask for neither.',
+    '매핑은 CPU용이거나 장치용이어야 합니다. 플래그 {0:hex}에는 둘 다 없습니다.',
+  ],
+  [
+    'grant.handle-left',
+    'To remember one more mapping than {0:dec} Xen needs a frame within what this domain may make it use.',
+    '매핑 {0:dec}개보다 하나 더 기억하려면 이 도메인 몫 안에서 Xen의 프레임이 필요합니다.',
+  ],
+  [
+    'grant.reference-exists',
+    'Grant reference {0:gref} must lie inside the table of domain {2:domid}, which has {1:dec} entries.',
+    '그랜트 참조 {0:gref}은(는) {1:dec}개짜리 도메인 {2:domid}의 테이블 안에 있어야 합니다.',
+  ],
+  [
+    'grant.one-user',
+    'Grant {0:gref} is in use by domain {1:domid}; domain {2:domid} must be the same one to use it too.',
+    '그랜트 {0:gref}은(는) 도메인 {1:domid}이(가) 쓰고 있습니다. 도메인 {2:domid}이(가) 같은 도메인이어야 함께 쓸 수 있습니다.',
+  ],
+  [
+    'grant.pin-count',
+    'Grant {0:gref} must not be in use more often than Xen can count ({1:hex}).',
+    '그랜트 {0:gref}은(는) Xen이 셀 수 있는 것보다 많이 쓰여서는 안 됩니다({1:hex}).',
+  ],
+  [
+    'grant.entry-permits',
+    'Grant {0:gref} must permit access (flags {1:hex}) to the domain that asks: it names {2:domid}, domain {3:domid} asks.',
+    '그랜트 {0:gref}은(는) 요청한 도메인에 접근을 허락해야 합니다(플래그 {1:hex}). 적힌 도메인은 {2:domid}, 요청한 도메인은 {3:domid}입니다.',
+  ],
+  [
+    'grant.entry-writable',
+    'Grant {0:gref} is read-only (flags {1:hex}), so it may not be used for writing.',
+    '그랜트 {0:gref}은(는) 읽기 전용이므로(플래그 {1:hex}) 쓰기에 쓸 수 없습니다.',
+  ],
+  [
+    'grant.frame-of-granter',
+    'Frame {0:mfn} must exist and belong to domain {1:domid}.',
+    '프레임 {0:mfn}은(는) 실제로 있고 도메인 {1:domid}의 것이어야 합니다.',
+  ],
+  [
+    'grant.frame-writable',
+    'Frame {0:mfn} must be free of use as a page table or descriptor page to be used for writing (read-only use: {1:bool}).',
+    '프레임 {0:mfn}을(를) 쓰기에 쓰려면 페이지 테이블이나 디스크립터로 쓰이고 있지 않아야 합니다(읽기 전용: {1:bool}).',
+  ],
+  [
+    'grant.pte-aligned',
+    'The machine address {0:maddr} of a page-table entry must be a multiple of 8.',
+    '페이지 테이블 항목의 기계 주소 {0:maddr}은(는) 8의 배수여야 합니다.',
+  ],
+  [
+    'grant.address-32',
+    'The address {0:vaddr} (high word {1:hex}) must fit in 32 bits.',
+    '주소 {0:vaddr}(상위 {1:hex})은(는) 32비트에 들어가야 합니다.',
+  ],
+  [
+    'grant.slot-in-l1',
+    'The entry for {0:vaddr} must lie in a page table of level 1 that the caller has in use.',
+    '{0:vaddr}의 항목은 호출자가 쓰고 있는 1단계 페이지 테이블에 있어야 합니다.',
+  ],
+  [
+    'grant.slot-shows-frame',
+    'The entry for {0:vaddr} must still show the granted frame {2:mfn} with the rights of the mapping; it shows {1:mfn}.',
+    '{0:vaddr}의 항목은 여전히 그랜트된 프레임 {2:mfn}을(를) 매핑한 권한대로 보여야 합니다. 지금은 {1:mfn}입니다.',
+  ],
+  [
+    'grant.replace-by-address',
+    'Only a mapping made by linear address can be replaced by another ({0:maddr} names an entry).',
+    '선형 주소로 만든 매핑만 다른 것으로 바꿀 수 있습니다({0:maddr}은(는) 항목을 가리킴).',
+  ],
+  [
+    'grant.handle-in-use',
+    'Handle {0:dec} must be one of a mapping that exists (the table has {1:dec}).',
+    '핸들 {0:dec}은(는) 있는 매핑의 것이어야 합니다(표에는 {1:dec}개).',
+  ],
+  [
+    'grant.device-address',
+    'The device address {0:maddr} must be that of the granted frame, {1:maddr}.',
+    '장치 주소 {0:maddr}은(는) 그랜트된 프레임의 주소 {1:maddr}여야 합니다.',
+  ],
+  [
+    'grant.copy-own-frame',
+    "A frame named by its number must be the caller's own (DOMID_SELF), not of domain {0:domid}.",
+    '번호로 가리킨 프레임은 도메인 {0:domid}이(가) 아니라 호출자 자신의 것(DOMID_SELF)이어야 합니다.',
+  ],
+  [
+    'grant.copy-inside-page',
+    'A copy of {2:dec} bytes must stay inside both pages: source offset {0:dec}, destination offset {1:dec}.',
+    '{2:dec}바이트의 복사는 두 페이지 안에 머물러야 합니다: 원본 오프셋 {0:dec}, 대상 오프셋 {1:dec}.',
+  ],
+  [
+    'grant.swap-unused',
+    'Grant {0:gref} must not be in use to be exchanged.',
+    '바꾸려면 그랜트 {0:gref}이(가) 쓰이고 있지 않아야 합니다.',
+  ],
+  [
+    'grant.transfer-page',
+    "Frame {0:mfn} must be the caller's own and used nowhere, to be given away.",
+    '넘겨주려면 프레임 {0:mfn}은(는) 호출자의 것이고 아무 데도 쓰이지 않아야 합니다.',
+  ],
+  [
+    'grant.transfer-room',
+    'Domain {0:domid} must be alive and have room in its reservation ({1:dec} of {2:dec} pages).',
+    '도메인 {0:domid}은(는) 살아 있고 예약에 자리가 있어야 합니다({2:dec}쪽 중 {1:dec}).',
+  ],
+  [
+    'grant.transfer-accepted',
+    'Grant {0:gref} of domain {1:domid} must accept a transfer from domain {3:domid} (flags {2:hex}).',
+    '도메인 {1:domid}의 그랜트 {0:gref}은(는) 도메인 {3:domid}의 전달을 받아들여야 합니다(플래그 {2:hex}).',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_EVENTS = [
@@ -307,5 +493,35 @@ export const ACTS_EVENTS = [
     'vcpu.info-moved',
     'vcpu_info now lies in frame {0:mfn} at offset {1:dec}; everything is marked pending so that nothing is lost.',
     'vcpu_info가 프레임 {0:mfn}의 오프셋 {1:dec}로 옮겨졌습니다. 잃는 것이 없도록 모두 대기 중으로 표시합니다.',
+  ],
+  [
+    'grant.mapped',
+    'Grant {0:gref} of domain {1:domid} is mapped: frame {2:mfn} at {4:vaddr}, handle {3:dec}, read-only: {5:bool}.',
+    '도메인 {1:domid}의 그랜트 {0:gref}을(를) 매핑합니다: 프레임 {2:mfn}, 주소 {4:vaddr}, 핸들 {3:dec}, 읽기 전용: {5:bool}.',
+  ],
+  [
+    'grant.unmapped',
+    'The mapping of grant {0:gref} of domain {1:domid}, frame {2:mfn}, handle {3:dec}, is gone.',
+    '도메인 {1:domid}의 그랜트 {0:gref}(프레임 {2:mfn}, 핸들 {3:dec})의 매핑을 없앱니다.',
+  ],
+  [
+    'grant.copied',
+    '{4:dec} bytes are copied from frame {1:mfn} of domain {0:domid} to frame {3:mfn} of domain {2:domid}.',
+    '도메인 {0:domid}의 프레임 {1:mfn}에서 도메인 {2:domid}의 프레임 {3:mfn}으로 {4:dec}바이트를 복사합니다.',
+  ],
+  [
+    'grant.table-shown',
+    'The grant table of domain {0:domid} has {1:dec} frames for the asker, the first is {2:mfn}.',
+    '도메인 {0:domid}의 그랜트 테이블 {1:dec}프레임을 알려 줍니다. 첫째는 {2:mfn}입니다.',
+  ],
+  [
+    'grant.swapped',
+    'Grant entries {0:gref} and {1:gref} change places.',
+    '그랜트 항목 {0:gref}와(과) {1:gref}의 자리를 바꿉니다.',
+  ],
+  [
+    'grant.transferred',
+    'Frame {0:mfn} now belongs to domain {1:domid}, by its grant {2:gref}.',
+    '프레임 {0:mfn}은(는) 그랜트 {2:gref}을(를) 통해 이제 도메인 {1:domid}의 것입니다.',
   ],
 ] as const satisfies readonly Sentence[];
