@@ -330,23 +330,24 @@ export function updateBeliefs(x: Xen, v: number): void {
 
 /**
  * Another vCPU ran in between: DS, ES, FS and GS are loaded again from the descriptor tables as they are now. A selector that is refused
- * becomes null and the failsafe callback is entered.
+ * becomes null and the failsafe callback is entered; its handler finds the old selectors on its stack.
  */
 function reloadSegments(x: Xen, v: number): void {
-  const cpl = selectorOf(x, v, SEG.cs) & 3;
+  const sels = [SEG.ds, SEG.es, SEG.fs, SEG.gs].map((which) => selectorOf(x, v, which));
   let failed = false;
-  for (const which of [SEG.ds, SEG.es, SEG.fs, SEG.gs]) {
-    if (loadData(x, v, which, selectorOf(x, v, which), cpl) === undefined) continue;
+  for (const [i, which] of [SEG.ds, SEG.es, SEG.fs, SEG.gs].entries()) {
+    if (loadData(x, v, which, sels[i]!, 0) === undefined) continue;
     setNull(x, v, which);
     failed = true;
   }
-  if (failed) enterFailsafe(x, v);
+  if (failed) enterFailsafe(x, v, sels);
 }
 
-/** The failsafe callback: frame DS, ES, FS, GS, EIP, CS|mask, EFLAGS [, ESP, SS]; entered on Xen's flat ring-1 selectors. */
-export function enterFailsafe(x: Xen, v: number): void {
+/**
+ * The failsafe callback: frame DS, ES, FS, GS (as they were), EIP, CS|mask, EFLAGS [, ESP, SS]; entered on Xen's flat ring-1 selectors.
+ */
+function enterFailsafe(x: Xen, v: number, sels: readonly number[]): void {
   const p = xv(v);
-  const sels = [SEG.ds, SEG.es, SEG.fs, SEG.gs].map((s) => selectorOf(x, v, s));
   const eip = x.m.r32(p + XVCPU.failsafeEip);
   if (!x.check('failsafe.registered', eip !== 0, ...sels)) {
     crashDomain(x, v, 'failsafe.registered');

@@ -1,7 +1,7 @@
 // Every way from a guest into Xen: an engine has left because a gate of the real IDT leads to ring 0. What happened is told in records
 // joined by `cause`: enter, decode, check, act, answer, return. Deliverable events follow in deliverPending, before the guest runs on.
 
-import { EXIT, SEGREG, VCPU, WINDOW_LDT } from '../cpu/vcpu.ts';
+import { EFLAGS_RF, EFLAGS_TF, EXIT, SEGREG, VCPU, WINDOW_LDT } from '../cpu/vcpu.ts';
 import { HEADER } from '../memory/map.ts';
 import { COUNT_VECTOR, MACHINE } from '../trace/recorder.ts';
 import { OUT, PH, RT, TRAP_KIND } from '../trace/records.ts';
@@ -22,7 +22,8 @@ const VECTOR_DB = 1,
   VECTOR_PF = 14,
   VECTOR_HYPERCALL = 0x82;
 const DR6_BS = 1 << 14;
-const EFLAGS_TF = 0x100;
+/** Vectors that are no faults: #DB (here a trap), NMI, INT3, INTO. For the others the CPU saves EFLAGS with RF set. */
+const NO_FAULT: readonly number[] = [1, 2, 3, 4];
 const LDT_WINDOW_SIZE = 0x10000;
 const INT_N = 'int';
 
@@ -44,6 +45,7 @@ export function onExit(x: Xen, v: number, exit: number): void {
     kind: m.r32(v + VCPU.exitKind),
   };
   m.u32[COUNT_VECTOR + (t.vector & 0xff)] = m.u32[COUNT_VECTOR + (t.vector & 0xff)]! + 1;
+  if (t.kind === TRAP_KIND.exception && !NO_FAULT.includes(t.vector)) setRf(x, v, true);
   const before = trace.cause;
   trace.cause = 0;
   const seq = trapRecord(x, v, t, PH.enter, m.r32(v + VCPU.exitEip));
@@ -111,7 +113,10 @@ function softwareInterrupt(x: Xen, v: number, vector: number): boolean {
 function pageFault(x: Xen, v: number, t: Trap): void {
   const page = (t.cr2 - WINDOW_LDT) >>> 0;
   if (page < LDT_WINDOW_SIZE) {
-    if (mapLdtPage(x, v, page >>> 12)) return;
+    if (mapLdtPage(x, v, page >>> 12)) {
+      setRf(x, v, false);
+      return;
+    }
     bounceException(x, v, VECTOR_PF, t.code, (x.m.r32(xv(v) + XVCPU.ldtBase) + page) >>> 0);
     return;
   }
@@ -128,6 +133,12 @@ function invalidOpcode(x: Xen, v: number): void {
   else if (result === 'none') bounceException(x, v, VECTOR_UD);
 }
 
+/** EFLAGS.RF: set while a fault is handled, so that frames show what the CPU saved. */
+function setRf(x: Xen, v: number, on: boolean): void {
+  const flags = x.m.r32(v + VCPU.eflags);
+  x.m.w32(v + VCPU.eflags, on ? flags | EFLAGS_RF : flags & ~EFLAGS_RF);
+}
+
 function countInstruction(x: Xen): void {
   x.tick(1);
   x.m.w64(HEADER + MACHINE.instructions, x.m.r64(HEADER + MACHINE.instructions) + 1);
@@ -136,6 +147,7 @@ function countInstruction(x: Xen): void {
 /** An emulated instruction retires: one tick, and the single-step trap if the guest asked for it. */
 function retire(x: Xen, v: number): void {
   countInstruction(x);
+  setRf(x, v, false);
   if ((x.m.r32(v + VCPU.eflags) & EFLAGS_TF) === 0) return;
   x.m.w32(v + VCPU.dr + 24, x.m.r32(v + VCPU.dr + 24) | DR6_BS);
   bounceException(x, v, VECTOR_DB);

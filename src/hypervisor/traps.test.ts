@@ -106,7 +106,7 @@ describe('bounce frames', () => {
     setTrapSlot(g.x, g.v, 6, 4, 0xe018, HANDLER); // ring 0 asked for: raised to ring 1
     setUpcallMask(g.x, g.v, 0);
     g.reg(VCPU.eip, BASE + 0x10);
-    g.reg(VCPU.eflags, 0x10346 | 0x100);
+    g.reg(VCPU.eflags, 0x346);
     const T = g.x.T;
     const records = g.trap(6);
     expect(g.reg(ESP)).toBe(KSTACK - 0x100 - 12);
@@ -125,7 +125,7 @@ describe('bounce frames', () => {
     setTrapSlot(g.x, g.v, 6, 0, FLAT_RING1_CS, HANDLER);
     setUpcallMask(g.x, g.v, 1);
     g.trap(6);
-    expect(g.read(g.reg(ESP), 3).slice(1)).toEqual([FLAT_RING1_CS | 0x10000, 2]);
+    expect(g.read(g.reg(ESP), 3).slice(1)).toEqual([FLAT_RING1_CS | 0x10000, 0x10002]);
     expect(upcallMask(g.x, g.v)).toBe(1);
   });
   it('land on the kernel stack with ESP and SS when ring 3 is interrupted, and carry an error code where there is one', () => {
@@ -134,7 +134,7 @@ describe('bounce frames', () => {
     toRing3(g);
     g.trap(14, TRAP_KIND.exception, 2, 0x1234);
     expect(g.reg(ESP)).toBe(KSTACK - 24);
-    expect(g.read(g.reg(ESP), 6)).toEqual([6, BASE, FLAT_RING3_CS | 0x10000, 2, USTACK, FLAT_RING3_DS]);
+    expect(g.read(g.reg(ESP), 6)).toEqual([6, BASE, FLAT_RING3_CS | 0x10000, 0x10002, USTACK, FLAT_RING3_DS]);
     expect(selectorOf(g.x, g.v, SEG.cs)).toBe(FLAT_RING1_CS);
     expect(selectorOf(g.x, g.v, SEG.ss)).toBe(FLAT_RING1_DS);
     expect(g.frames.read32(g.x.m.r32(xv(g.v) + XVCPU.vcpuInfoMaddr) + 8)).toBe(0x1234);
@@ -482,7 +482,7 @@ describe('callbacks and the failsafe', () => {
     expect(g.read(g.reg(ESP), 7)).toEqual([
       FLAT_RING1_DS,
       FLAT_RING1_DS,
-      0,
+      0x11,
       FLAT_RING1_DS,
       eip,
       FLAT_RING1_CS | 0x10000,
