@@ -106,6 +106,15 @@ TRY at_out
         out     dx, al
         ret
 
+; TF takes effect behind the instruction after POPF, which here is one that Xen carries out.
+TRY step_over_emulated
+        pushf
+        or      dword [esp], 0x100
+        popf
+        mov     eax, cr0
+TRY after_emulated
+        ret
+
 ; The forced emulation prefix: ud2, "xen", and the instruction to emulate.
 TRY forced_cpuid
         push    ebx

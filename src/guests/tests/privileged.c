@@ -25,6 +25,8 @@ uint64_t try_read_msr(uint32_t);
 uint32_t try_in(uint32_t port), try_in32(uint32_t port);
 uint32_t forced_cpuid(uint32_t leaf, uint32_t *ebx_edx), plain_cpuid(uint32_t leaf, uint32_t *ebx_edx);
 void forced_mov(uint32_t);
+void step_over_emulated(uint32_t);
+extern char after_emulated[];
 extern char at_write_cr0[], at_write_cr3[], at_read_msr[], at_write_msr[], at_in[], at_out[];
 extern char user_read_cr0[], user_clts[], user_in[], user_at_in[], user_cpuid[], user_sgdt[];
 
@@ -76,6 +78,7 @@ static void control_registers(void) {
   expect_no_trap("CR4 with TSD and PGE", try_write_cr4, cr4 | CR4_TSD | CR4_PGE);
   check_equal("CR4 afterwards", try_read_cr4() & (CR4_TSD | CR4_PGE | CR4_PAE), CR4_TSD | CR4_PAE);
   try_write_cr4(cr4);
+  expect_trap("single step over MOV from CR0", step_over_emulated, 0, VECTOR_DB, 0, after_emulated);
 }
 
 static void not_emulated(void) {
