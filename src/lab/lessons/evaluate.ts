@@ -28,6 +28,7 @@ export interface Place {
   readonly place: 'moment' | 'address';
   readonly moment?: Moment;
   readonly address?: number;
+  readonly size?: number;
   readonly domid?: number | undefined;
 }
 export type Value = number | string | boolean | TraceRecord | readonly TraceRecord[] | Place | undefined;
@@ -192,7 +193,7 @@ async function call(name: string, args: readonly Query[], host: LessonHost): Pro
   const arg = args[0];
   if (name === 'symbol') {
     const s = await host.symbol(arg?.kind === 'name' ? arg.name : String(arg && (await evaluate(arg, host))));
-    return s && { place: 'address', address: s.address, domid: s.domid };
+    return s && { place: 'address', address: s.address, size: s.size, domid: s.domid };
   }
   if (name === 'count' && arg) {
     const q: Query =

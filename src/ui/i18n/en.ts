@@ -37,11 +37,9 @@ export const en = {
   openAtStart: 'Open the lab at its start',
   oneStepBefore: 'One step before',
   seeking: 'Going there',
-  notIsolatedTitle: 'This page has no shared memory',
   notIsolatedWhy:
-    'The machine is one memory, shared by several threads. Browsers allow that only to pages that are isolated from others (the headers COOP and COEP).',
-  notIsolatedDo:
-    'Reload once: the lab’s own service worker then adds the headers. In a private window or inside another page it may not; open the address in a window of its own.',
+    'This page is not isolated, so the machine runs in one thread instead of several. Nothing else differs.',
+  notIsolatedDo: 'To change that, open the address in a window of its own, not in a private one.',
   outcome_none: 'open',
   outcome_served: 'served',
   outcome_emulated: 'emulated',
@@ -156,7 +154,7 @@ export const en = {
   predictedNone: 'A good place to start. The trace says: {answer}.',
   next: 'Next',
   skip: 'Skip',
-  stopOf: '{n} of {of}',
+  stopOf: '{n} / {of}',
   resume: 'Resume',
   stoppedAt: 'You stopped at “{message}”. Suspect so far: –.',
   bytesAt: 'The bytes at {at}',

@@ -39,11 +39,8 @@ export const ko: Record<keyof typeof en, string> = {
   openAtStart: '실습을 처음부터 열기',
   oneStepBefore: '한 단계 전',
   seeking: '가는 중',
-  notIsolatedTitle: '이 페이지에는 공유 메모리가 없습니다',
-  notIsolatedWhy:
-    '이 기계는 여러 스레드가 함께 쓰는 메모리 하나입니다. 브라우저는 다른 페이지와 격리된 페이지(COOP, COEP 헤더)에만 이를 허용합니다.',
-  notIsolatedDo:
-    '한 번 새로 고치면 실습의 서비스 워커가 헤더를 붙입니다. 비공개 창이나 다른 페이지 안에서는 안 될 수 있으니 주소를 새 창에서 여십시오.',
+  notIsolatedWhy: '격리되지 않은 페이지라 기계가 스레드 하나로 돌아갑니다. 다른 점은 없습니다.',
+  notIsolatedDo: '바꾸려면 비공개 창이 아닌 새 창에서 주소를 여십시오.',
   outcome_none: '진행 중',
   outcome_served: '처리됨',
   outcome_emulated: '에뮬레이션',
@@ -158,7 +155,7 @@ export const ko: Record<keyof typeof en, string> = {
   predictedNone: '좋은 출발입니다. 기록의 답: {answer}.',
   next: '다음',
   skip: '건너뛰기',
-  stopOf: '{of} 가운데 {n}',
+  stopOf: '{n} / {of}',
   resume: '이어서',
   stoppedAt: '“{message}”에서 멈추었습니다. 지금까지의 용의자: –.',
   bytesAt: '{at}의 바이트',

@@ -3,7 +3,7 @@
 import type { Direction, LabConfig, Moment, StepKind } from '../../lab/types.ts';
 import { translate } from '../../lab/i18n/text.ts';
 import { SHELL, type ShellKey } from '../i18n/index.ts';
-import { labState, session, settled } from '../store/lab.ts';
+import { labState, running, session } from '../store/lab.ts';
 import { useSettings } from '../store/settings.ts';
 import { notify, useUi } from '../store/ui.ts';
 import { configOf, configOfImage, type Lab, labOf, OWN } from './labs.ts';
@@ -49,8 +49,7 @@ export async function runToAddress(address: number, domid: number | undefined): 
     ...mine.map((b) => ({ ...b, enabled: false })),
     { id, enabled: true, address, ...(domid === undefined ? {} : { domid }) },
   ]);
-  session().run();
-  await settled();
+  await running(() => session().run());
   session().setBreakpoints(mine);
 }
 

@@ -3,7 +3,6 @@
 import { useEffect } from 'react';
 import { useT } from '../i18n/index.ts';
 import { Timeline } from '../panels/timeline/index.tsx';
-import { useLab } from '../store/lab.ts';
 import { useSettings } from '../store/settings.ts';
 import { useUi } from '../store/ui.ts';
 import style from './app.module.css';
@@ -12,14 +11,13 @@ import { DropZone } from './drop.tsx';
 import { Header } from './header.tsx';
 import { LiveRegion } from './live.tsx';
 import { Stage } from './stage.tsx';
-import { NotIsolated, Trouble } from './trouble.tsx';
+import { Trouble } from './trouble.tsx';
 import { useKeys } from './use-keys.ts';
 
 export function App() {
   const t = useT();
   const { lang, theme } = useSettings();
   const notice = useUi((s) => s.notice);
-  const isolated = useLab((s) => s.isolated);
   useKeys();
   useEffect(() => {
     document.documentElement.lang = lang;
@@ -30,7 +28,9 @@ export function App() {
       <div className={style.app}>
         <Header />
         <Trouble />
-        <main className={style.main}>{isolated ? <Stage /> : <NotIsolated />}</main>
+        <main className={style.main}>
+          <Stage />
+        </main>
         <section className={style.timeline} data-region="timeline" aria-label={t('timeline')} tabIndex={-1}>
           <Timeline />
         </section>

@@ -91,7 +91,7 @@ export async function configOf(lab: Lab): Promise<LabConfig> {
       return {
         name: s.name,
         image: map.sha256,
-        path: s.image,
+        path: `guests/${s.image}`,
         memoryMiB: s.memory,
         cmdline: [s.cmdline, g.cmdline ?? ''].filter(Boolean).join(' '),
       };

@@ -1,22 +1,50 @@
 // Opens what the address asks for: #hello, #rings, #ping, #silence, #own, or #m=<a moment>. Nothing asked for: hello.
 
+import { ensureIsolation } from '../../lab/isolation.ts';
+import { createSession, openLink } from '../../lab/session.ts';
 import { wireTours } from '../panels/guide/tour.ts';
-import { connect } from '../store/lab.ts';
+import { connect, labState, session } from '../store/lab.ts';
+import { notify, useUi } from '../store/ui.ts';
 import { openLab, reopenOwn } from './actions.ts';
 import { LABS } from './labs.ts';
 
+/** The lab whose kernels a configuration names, so that a link brings its stage along. */
+function labOfConfig(): string {
+  const config = labState().config;
+  const names = config?.domains.map((d) => d.name).join(' ') ?? '';
+  const silent = config?.domains.some((d) => d.cmdline.includes('no-recheck')) === true;
+  const hit = LABS.find(
+    (l) =>
+      l.guests.map((g) => g.name).join(' ') === names &&
+      l.guests.some((g) => g.cmdline?.includes('no-recheck')) === silent,
+  );
+  return hit?.id ?? 'own';
+}
+
+async function openMoment(text: string): Promise<void> {
+  useUi.getState().set({ lab: 'own', selected: undefined });
+  try {
+    const warning = await openLink(session(), text);
+    useUi.getState().set({ lab: labOfConfig() });
+    if (warning) notify(warning);
+  } catch (e) {
+    useUi.getState().set({ badLink: e instanceof Error ? e.message : String(e) });
+  }
+}
+
 async function route(): Promise<void> {
   const hash = location.hash.slice(1);
+  if (hash.startsWith('m=')) return openMoment(hash.slice(2));
   if (hash === 'own' && (await reopenOwn())) return;
   await openLab(LABS.some((l) => l.id === hash) ? hash : 'hello');
 }
 
 export async function start(): Promise<void> {
+  const isolation = await ensureIsolation(import.meta.env.BASE_URL);
+  if (isolation === 'reloading') return;
+  useUi.getState().set({ compatible: isolation === 'compatible' });
   wireTours();
-  if (import.meta.env.DEV && new URLSearchParams(location.search).has('fake')) {
-    const { fakeSession } = await import('../dev/fake-session.ts');
-    connect(fakeSession());
-  }
+  connect(createSession());
   await route();
   window.addEventListener('hashchange', () => void route());
 }

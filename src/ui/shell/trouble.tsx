@@ -12,7 +12,7 @@ export function Trouble() {
   const error = useLab((s) => s.error);
   const stop = useLab((s) => s.stop);
   const progress = useLab((s) => s.progress);
-  const { badImage, set } = useUi();
+  const { badImage, badLink, compatible, set } = useUi();
   if (badImage)
     return (
       <div className={style.trouble} role="alert">
@@ -27,6 +27,22 @@ export function Trouble() {
         </a>
         <button type="button" className="button" onClick={() => set({ badImage: undefined })}>
           {t('close')}
+        </button>
+      </div>
+    );
+  if (badLink)
+    return (
+      <div className={style.trouble} role="alert">
+        <p>{badLink}</p>
+        <button
+          type="button"
+          className="button edged"
+          onClick={() => {
+            set({ badLink: undefined });
+            void openLab('hello');
+          }}
+        >
+          {t('openAtStart')}
         </button>
       </div>
     );
@@ -65,21 +81,16 @@ export function Trouble() {
         </button>
       </div>
     );
-  return null;
-}
-
-export function NotIsolated() {
-  const t = useT();
-  return (
-    <div className={style.centre}>
-      <h2>{t('notIsolatedTitle')}</h2>
-      <p>{t('notIsolatedWhy')}</p>
-      <p>{t('notIsolatedDo')}</p>
-      <p>
-        <button type="button" className="button edged" onClick={() => location.reload()}>
-          {t('reload')}
+  if (compatible)
+    return (
+      <div className={style.trouble}>
+        <p>
+          {t('notIsolatedWhy')} {t('notIsolatedDo')}
+        </p>
+        <button type="button" className="button" onClick={() => set({ compatible: false })}>
+          {t('close')}
         </button>
-      </p>
-    </div>
-  );
+      </div>
+    );
+  return null;
 }

@@ -53,8 +53,8 @@ export const onLab = (listener: (state: LabState, before: LabState) => void): ((
   useLabStore.subscribe((now, before) => listener(now.state, before.state));
 
 /** Waits until the machine stands still (or there is none). */
+const still = (s: LabState): boolean => s.phase === 'paused' || s.phase === 'error' || s.phase === 'empty';
 export function settled(): Promise<LabState> {
-  const still = (s: LabState): boolean => s.phase === 'paused' || s.phase === 'error' || s.phase === 'empty';
   if (still(labState())) return Promise.resolve(labState());
   return new Promise((resolve) => {
     const off = onLab((s) => {
@@ -62,6 +62,21 @@ export function settled(): Promise<LabState> {
       off();
       resolve(s);
     });
+  });
+}
+
+/** Starts something that runs and waits until it has run: the machine leaves its place, then stands still again. */
+export function running(start: () => void): Promise<LabState> {
+  return new Promise((resolve) => {
+    let left = false;
+    const off = onLab((s) => {
+      if (!still(s)) left = true;
+      else if (left || s.phase === 'error') {
+        off();
+        resolve(s);
+      }
+    });
+    start();
   });
 }
 

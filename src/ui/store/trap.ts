@@ -15,13 +15,6 @@ export interface TrapView {
   readonly selected: boolean;
 }
 
-async function groupOf(s: Session, r: TraceRecord): Promise<readonly TraceRecord[]> {
-  if (r.type === 'silent' || r.type === 'ringchange') return [r];
-  const own = r.type === 'trap' && r.phase === 'enter' ? r.seq : r.cause;
-  const group = own ? await s.group(own) : [];
-  return group.some((g) => g.seq === r.seq) ? group : [r];
-}
-
 async function ask(s: Session, selected: number | undefined): Promise<TrapView | undefined> {
   if (selected !== undefined) {
     const records = await s.group(selected);
@@ -31,9 +24,8 @@ async function ask(s: Session, selected: number | undefined): Promise<TrapView |
   }
   const { cursor } = labState();
   if (cursor.seq === 0) return undefined;
-  const last = await s.find({}, -1);
-  if (!last) return undefined;
-  const records = await groupOf(s, last);
+  const records = await s.group(cursor.seq);
+  if (records.length === 0) return undefined;
   let at = -1;
   records.forEach((r, i) => {
     if (r.seq <= cursor.seq) at = i;

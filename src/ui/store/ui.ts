@@ -18,6 +18,10 @@ interface UiStore {
   readonly moreTransport: boolean;
   /** What was wrong with the last dropped file. */
   readonly badImage: { readonly name: string; readonly error: string } | undefined;
+  /** What was wrong with the link that was opened. */
+  readonly badLink: string | undefined;
+  /** No shared memory here: the machine runs in one thread. */
+  readonly compatible: boolean;
   /** Grows when the layout is reset: panel groups begin again. */
   readonly layoutEpoch: number;
   set(values: Partial<Omit<UiStore, 'set'>>): void;
@@ -30,6 +34,8 @@ export const useUi = create<UiStore>()((set) => ({
   keysGoTo: undefined,
   moreTransport: false,
   badImage: undefined,
+  badLink: undefined,
+  compatible: false,
   layoutEpoch: 0,
   set: (values) => set(values),
 }));

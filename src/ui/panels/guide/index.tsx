@@ -9,6 +9,7 @@ import { useTrap } from '../../store/trap.ts';
 import { useUi } from '../../store/ui.ts';
 import { Icon } from '../../widgets/icon.tsx';
 import { Markdown } from '../../widgets/markdown.tsx';
+import type { MemoryModel } from '../../../lab/inspect/memory.ts';
 import { OutcomeMark } from '../../widgets/outcome.tsx';
 import { groupOutcome } from '../../../lab/narrate/outcome.ts';
 import { stepWords } from '../control/words.ts';
@@ -61,32 +62,34 @@ function Question() {
   );
 }
 
-interface Bytes {
-  readonly maddr: number;
-  readonly bytes: readonly number[];
-}
+/** Bytes of `first` in hello: the text and the room after it. */
+const ROOM = 49;
 /** The bytes of a symbol, open for typing. The edit is an input of the machine: it is undone by stepping back, and a link carries it. */
 function Editor() {
   const t = useT();
   const place = useTour((s) => s.place);
-  const { model } = useModel<Bytes | undefined>(place?.address === undefined ? undefined : 'bytes', {
+  const asked = place?.address === undefined ? undefined : 'memory';
+  const { model } = useModel<MemoryModel | null>(asked, {
+    space: 'virtual',
     domid: place?.domid,
-    vaddr: place?.address,
-    length: 48,
+    address: place?.address,
+    length: Math.min(place?.size ?? ROOM, ROOM),
   });
-  const end = model?.bytes.indexOf(0) ?? -1;
+  const all = model?.bytes.map((b) => b ?? 0) ?? [];
+  const end = all.indexOf(0);
+  const maddr = model?.rows[0];
   const now = model
     ? new TextDecoder().decode(Uint8Array.from(model.bytes.slice(0, end < 0 ? undefined : end))).trimEnd()
     : '';
   const [text, setText] = useState<string>();
-  if (!model) return null;
+  if (maddr === undefined) return null;
   const value = text ?? now;
   const bytes = new TextEncoder().encode(`${value}\n`);
-  const room = model.bytes.length;
+  const room = all.length;
   const save = async (): Promise<void> => {
     const padded = new Uint8Array(room);
     padded.set(bytes.subarray(0, room - 1));
-    await session().edit({ kind: 'editMemory', maddr: model.maddr, bytes: [...padded], what: 'first' });
+    await session().edit({ kind: 'editMemory', maddr, bytes: [...padded], what: 'first' });
     setText(undefined);
     session().run();
   };

@@ -17,7 +17,7 @@ import type { Stop, Tour } from '../../../lab/lessons/types.ts';
 import type { ImageMap, Moment } from '../../../lab/types.ts';
 import { copyLink, goto, openLab, runToAddress, setColumns, step } from '../../shell/actions.ts';
 import { labOf, shippedGuests } from '../../shell/labs.ts';
-import { labState, onLab, session, settled } from '../../store/lab.ts';
+import { labState, onLab, running, session } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { notify, useUi } from '../../store/ui.ts';
 
@@ -177,8 +177,7 @@ export async function act(action: string): Promise<void> {
   const argument = rest.join(' ');
   switch (verb) {
     case 'run':
-      session().run();
-      await settled();
+      await running(() => session().run());
       break;
     case 'runto':
     case 'goto': {
@@ -301,8 +300,7 @@ export async function resume(): Promise<void> {
   const l = tour && left[tour.id];
   if (!l) return;
   await guarded(async () => {
-    session().run(l.moment);
-    await settled();
+    await running(() => session().run(l.moment));
   });
 }
 

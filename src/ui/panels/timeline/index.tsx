@@ -39,6 +39,7 @@ async function scrub(row: number): Promise<void> {
   moving = false;
 }
 
+const NOTHING: TracePage = { total: 0, from: 0, rows: [], cursorRow: -1 };
 const PV_TRACKS = 4;
 function useTracks(): readonly Track[] {
   const domains = useLab((s) => s.domains);
@@ -136,7 +137,7 @@ function Tracks({ page }: { readonly page: TracePage }) {
   );
 }
 
-function Status({ page }: { readonly page: TracePage | undefined }) {
+function Status({ page }: { readonly page: TracePage }) {
   const t = useT();
   const cursor = useLab((s) => s.cursor);
   const phase = useLab((s) => s.phase);
@@ -144,15 +145,13 @@ function Status({ page }: { readonly page: TracePage | undefined }) {
   const stop = useLab((s) => s.stop);
   const branches = useLab((s) => s.branches);
   const branch = useLab((s) => s.branch);
-  const total = page?.total ?? 0;
+  const total = page.total;
   return (
     <>
       <p className={style.status}>
         {phase === 'running' && <strong>{t('running')} </strong>}
         <span data-testid="position">
-          {total > 0
-            ? t('position', { step: (page?.cursorRow ?? -1) + 1, total, T: cursor.T })
-            : t('nothingYet')}
+          {total > 0 ? t('position', { step: page.cursorRow + 1, total, T: cursor.T }) : t('nothingYet')}
         </span>
         {stop.kind === 'end' && phase === 'paused' && <strong> · {t(`end_${stop.reason}`)}</strong>}
       </p>
@@ -183,9 +182,9 @@ function Status({ page }: { readonly page: TracePage | undefined }) {
 export function Timeline() {
   const t = useT();
   const started = useLab((s) => s.config !== undefined && s.phase !== 'loading');
-  const { model: page } = useAsked(started ? 'timeline' : undefined, windowPage);
-  const rows = page?.rows.length ?? 0;
-  const row = page?.cursorRow ?? -1;
+  const { model } = useAsked(started ? 'timeline' : undefined, windowPage);
+  const page = model ?? NOTHING;
+  const row = page.cursorRow;
   return (
     <div className={style.timeline}>
       <div className={style.bar}>
@@ -193,9 +192,9 @@ export function Timeline() {
         <Status page={page} />
       </div>
       <MoreTransport />
-      {page && rows > 0 && (
-        <>
-          <Tracks page={page} />
+      <Tracks page={page} />
+      <div className={style.scrubRow}>
+        {page.total > 0 && (
           <input
             className={style.scrub}
             type="range"
@@ -210,8 +209,8 @@ export function Timeline() {
             value={row}
             onChange={(e) => void scrub(Number(e.target.value))}
           />
-        </>
-      )}
+        )}
+      </div>
     </div>
   );
 }
