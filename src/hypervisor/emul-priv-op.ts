@@ -88,7 +88,7 @@ function readSys(x: Xen, v: number, name: string): number | typeof REFUSED {
   if (name === 'cr4') return x.m.r32(xv(v) + XVCPU.vCr4);
   const dr = /^dr([0-7])$/.exec(name);
   if (dr) return getDebugreg(x, v, Number(dr[1])) ?? REFUSED;
-  if (name === 'iopl') return x.m.r32(xv(v) + XVCPU.iopl);
+  if (name === 'if') return 1;
   if (name === 'tsc') return x.T + x.m.r64(v + VCPU.tscOffset);
   const msr = /^msr:(?:0x)?([0-9a-f]+)$/.exec(name);
   if (msr) return readMsr(x, v, Number.parseInt(msr[1]!, 16)) ?? REFUSED;

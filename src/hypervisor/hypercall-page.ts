@@ -22,7 +22,7 @@ export function hypercallStubs(): Uint8Array {
 
 /** Writes the page into a frame of domain d that may be writable; false when it may not. */
 export function fillHypercallPage(x: Xen, d: number, mfn: number): boolean {
-  if (!x.frames.exists(mfn) || getPageAndType(x, d, mfn, PGT_writable_page) !== 0) return false;
+  if (!x.frames.exists(mfn) || !getPageAndType(x, mfn, d, PGT_writable_page)) return false;
   x.frames.copyIn(mfn * PAGE_SIZE, hypercallStubs());
   putPageAndType(x, mfn);
   return true;

@@ -7,6 +7,7 @@ import { COUNT_VECTOR, MACHINE } from '../trace/recorder.ts';
 import { OUT, PH, RT, TRAP_KIND } from '../trace/records.ts';
 import { alive, bounceException, bounceSoftware, ESP, trapSlot } from './bounce.ts';
 import { mapLdtPage } from './descriptors.ts';
+import { emulateGate } from './emul-gate-op.ts';
 import { emulateForcedPrefix } from './emul-inv-op.ts';
 import { emulatePrivileged } from './emul-priv-op.ts';
 import { hypercall } from './hypercalls.ts';
@@ -82,7 +83,7 @@ function dispatch(x: Xen, v: number, t: Trap): void {
   else bounceException(x, v, t.vector, t.code, t.cr2);
 }
 
-/** #GP: INT n through a gate the guest may not use, a privileged instruction, or the guest's own mistake. */
+/** #GP: INT n through a gate the guest may not use, a privileged instruction, a call gate, or the guest's own mistake. */
 function protectionFault(x: Xen, v: number, t: Trap): void {
   if ((t.code & 2) !== 0 && softwareInterrupt(x, v, t.code >>> 3)) return;
   if (t.code === 0) {
@@ -92,6 +93,10 @@ function protectionFault(x: Xen, v: number, t: Trap): void {
       return;
     }
     if (result === 'faulted') return;
+  } else if ((t.code & 3) === 0) {
+    const result = emulateGate(x, v, t.code);
+    if (result === 'emulated') retire(x, v);
+    if (result !== 'none') return;
   }
   bounceException(x, v, VECTOR_GP, t.code);
 }

@@ -448,6 +448,55 @@ describe('privileged instructions', () => {
   });
 });
 
+describe('call gates', () => {
+  /** Puts descriptors into guest GDT page 0 and returns the frame that holds it. */
+  const gdt = (g: Guest, ...entries: readonly (readonly [sel: number, lo: number, hi: number])[]) => {
+    const mfn = g.x.m.r32(g.d + DOMAIN.consoleMfn);
+    g.x.m.w32(g.v + VCPU.window, mfn);
+    for (const [sel, lo, hi] of entries) g.frames.write64(mfn * 4096 + (sel & 0xff8), lo, hi);
+  };
+  const gate = (sel: number, dpl: number, words = 0): readonly [number, number, number] => [
+    sel,
+    ((((FLAT_RING1_CS & 0xfffc) | dpl) << 16) | (HANDLER & 0xffff)) >>> 0,
+    ((HANDLER & 0xffff0000) | 0x8c00 | words) >>> 0,
+  ];
+  it('lead from ring 3 to the kernel stack, with parameters', () => {
+    const g = guest([0x9a, 0, 0, 0, 0, 0x13, 0]);
+    setTrapSlot(g.x, g.v, 13, 0, FLAT_RING1_CS, HANDLER + 8);
+    openToRing3(g);
+    toRing3(g);
+    gdt(g, gate(0x10, 3, 2));
+    g.write(USTACK, 0xaaaa, 0xbbbb);
+    g.trap(13, TRAP_KIND.exception, 0x10);
+    expect(g.reg(VCPU.eip)).toBe(HANDLER);
+    expect(g.reg(ESP)).toBe(KSTACK - 24);
+    expect(g.read(KSTACK - 24, 6)).toEqual([BASE + 7, FLAT_RING3_CS, 0xaaaa, 0xbbbb, USTACK, FLAT_RING3_DS]);
+    expect(selectorOf(g.x, g.v, SEG.cs)).toBe(FLAT_RING1_CS);
+  });
+  it('lead from ring 1 to ring 1 on the same stack, by call and by jump', () => {
+    const g = guest([0x9a, 0, 0, 0, 0, 0x11, 0]);
+    gdt(g, gate(0x10, 1));
+    g.trap(13, TRAP_KIND.exception, 0x10);
+    expect(g.read(g.reg(ESP), 2)).toEqual([BASE + 7, FLAT_RING1_CS]);
+    const h = guest([0xff, 0x2d, 0x00, 0x10, 0x00, 0xc0]); // jmp far [DATA]
+    gdt(h, gate(0x10, 1));
+    h.write(DATA, 0, 0x11);
+    const esp = h.reg(ESP);
+    h.trap(13, TRAP_KIND.exception, 0x10);
+    expect([h.reg(VCPU.eip), h.reg(ESP)]).toEqual([HANDLER, esp]);
+  });
+  it('whose DPL is too low stay #GP', () => {
+    const g = guest([0x9a, 0, 0, 0, 0, 0x13, 0]);
+    setTrapSlot(g.x, g.v, 13, 0, FLAT_RING1_CS, HANDLER + 8);
+    openToRing3(g);
+    toRing3(g);
+    gdt(g, gate(0x10, 1));
+    expect(refusals(g.trap(13, TRAP_KIND.exception, 0x10))).toEqual(['gate.usable']);
+    expect(g.reg(VCPU.eip)).toBe(HANDLER + 8);
+    expect(g.read(g.reg(ESP), 1)).toEqual([0x10]);
+  });
+});
+
 describe('callbacks and the failsafe', () => {
   it('are registered by type', () => {
     const g = guest();

@@ -294,6 +294,11 @@ export const RULES_TRAPS = [
     'User code may read the time-stamp counter only while CR4.TSD is clear.',
     '사용자 코드는 CR4.TSD가 0일 때만 타임스탬프 카운터를 읽을 수 있습니다.',
   ],
+  [
+    'gate.usable',
+    'A call gate is open to rings up to its DPL: gate {0:sel} has DPL {1:dec}, the caller is in ring {2:dec}.',
+    '콜 게이트는 DPL까지의 링에 열려 있습니다. 게이트 {0:sel}의 DPL은 {1:dec}, 호출자는 링 {2:dec}에 있습니다.',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_TRAPS = [
