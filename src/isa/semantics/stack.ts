@@ -1,0 +1,109 @@
+// The stack: PUSH POP PUSHA POPA ENTER LEAVE PUSHF POPF. SP or ESP as the stack segment says; the builder knows which.
+
+import { type Builder, define } from '../builder.ts';
+import { SEG_DB_BIT } from '../microcode/descriptor.ts';
+import { type Gpr, SS } from '../types.ts';
+
+const ESP = 4,
+  EBP = 5;
+
+define('push', 'r', (b, src) => b.push(src.get(), b.opSize));
+
+define('pop', 'w', (b, dst) => {
+  const size = b.opSize,
+    operand = dst.operand;
+  if (operand.kind !== 'mem') {
+    const value = b.pop(size);
+    dst.set(value);
+    return;
+  }
+  const value = b.peek(0, size);
+  // An address based on ESP uses the value after the increment.
+  const at = operand.base === ESP ? b.add(dst.ea(), b.const(size / 8)) : dst.ea();
+  b.store(operand.seg, at, size, value);
+  b.moveSp(b.const(size / 8));
+});
+
+define('pusha', '', (b) => {
+  const size = b.opSize,
+    bytes = size / 8;
+  b.probeStack(-8 * bytes, 8 * bytes, 'w');
+  for (let i = 0; i < 8; i++) b.poke(-(i + 1) * bytes, size, b.reg(i as Gpr, size));
+  b.moveSp(b.const(-8 * bytes));
+});
+
+define('popa', '', (b) => {
+  const size = b.opSize,
+    bytes = size / 8;
+  b.probeStack(0, 8 * bytes, 'r');
+  for (let i = 0; i < 8; i++) {
+    if (i !== ESP) b.setReg(i as Gpr, size, b.peek((7 - i) * bytes, size));
+  }
+  b.moveSp(b.const(8 * bytes));
+});
+
+/** A value cut to the width of the stack pointer. */
+function stackWidth<V, W>(b: Builder<V, W>, value: V): V {
+  return b.select(b.ne(b.and(b.segment(SS).attr, b.const(SEG_DB_BIT)), b.const(0)), value, b.zx(value, 16));
+}
+
+define('leave', '', (b) => {
+  const size = b.opSize;
+  const frame = stackWidth(b, b.reg(EBP, 32));
+  const value = b.load(SS, frame, size);
+  b.setSp(b.add(frame, b.const(size / 8)));
+  b.setReg(EBP, size, value);
+});
+
+define('enter', 'r r', (b, room, depth) => {
+  const size = b.opSize,
+    bytes = size / 8;
+  const level = depth.operand.kind === 'imm' ? depth.operand.value & 31 : 0;
+  const words = level === 0 ? 1 : level + 1;
+  const frame = b.reg(EBP, 32);
+  b.probeStack(-words * bytes, words * bytes, 'w');
+  const outer = [];
+  for (let i = 1; i < level; i++)
+    outer.push(b.load(SS, stackWidth(b, b.sub(frame, b.const(i * bytes))), size));
+  const top = b.sub(b.sp(), b.const(bytes));
+  b.poke(-bytes, size, frame);
+  outer.forEach((value, i) => {
+    b.poke(-(i + 2) * bytes, size, value);
+  });
+  if (level > 0) b.poke(-words * bytes, size, top);
+  b.setReg(EBP, size, stackWidth(b, top));
+  b.moveSp(b.sub(b.const(-words * bytes), room.get()));
+});
+
+/** Flags POPF may change at any level: TF DF OF SF ZF AF PF CF NT, with 32 bits also AC and ID. */
+const POPF_16 = 0x4dd5,
+  POPF_32 = 0x244dd5;
+const RF = 0x10000;
+
+define('pushf', '', (b) => {
+  b.vm86Iopl();
+  let image = b.and(b.eflags(), b.const(~RF));
+  image = b.or(image, b.shl(b.sys('if'), b.const(9)));
+  image = b.or(image, b.shl(b.sys('iopl'), b.const(12)));
+  if (b.opSize === 32) {
+    image = b.or(image, b.shl(b.sys('vif'), b.const(19)));
+    image = b.or(image, b.shl(b.sys('vip'), b.const(20)));
+  }
+  b.push(image, b.opSize);
+});
+
+// IF changes only where CPL <= IOPL, IOPL only at CPL 0; elsewhere they keep their values and nobody is told.
+define('popf', '', (b) => {
+  b.vm86Iopl();
+  const value = b.pop(b.opSize);
+  const cpl = b.sys('cpl');
+  b.setEflags(b.opSize === 16 ? POPF_16 : POPF_32, value);
+  b.if(b.leU(cpl, b.sys('iopl')), () => b.setSys('if', b.and(b.shr(value, b.const(9)), b.const(1))));
+  b.if(b.eq(cpl, b.const(0)), () => {
+    b.setSys('iopl', b.and(b.shr(value, b.const(12)), b.const(3)));
+    if (b.opSize === 32) {
+      b.setSys('vif', b.const(0));
+      b.setSys('vip', b.const(0));
+    }
+  });
+});
