@@ -7,10 +7,12 @@ import { domainAt, MAX_DOMAINS, MAX_VCPUS, PAGE_SIZE, vcpuAt } from '../memory/m
 import { NOBODY } from '../trace/recorder.ts';
 import { DOMAIN_OP, OUT, PH, RT } from '../trace/records.ts';
 import { DOMID_FIRST_RESERVED, DOMID_SERVICE } from './abi/domid.ts';
+import { dropGdt } from './descriptors.ts';
 import { closeAllPorts } from './event-channels.ts';
 import { destroyGrants, initGrantTable } from './grant-table.ts';
+import { setM2p } from './m2p.ts';
 import { allocXenFrame, freeXenFrame, releaseDomainFrames } from './page-alloc.ts';
-import { dropBasePtr } from './pagetables.ts';
+import { dropBasePtr, unpinAll } from './pagetables.ts';
 import { wake } from './schedule.ts';
 import {
   DOMAIN,
@@ -171,14 +173,24 @@ export function destroyDomain(x: Xen, d: number): void {
     const v = m.r32(d + DOMAIN.vcpus + 4 * id);
     if (v !== 0) destroyVcpu(x, v);
   }
+  unpinAll(x, domid);
+  forgetM2p(x, domid);
   releaseDomainFrames(x, d);
   if (built) freeXenFrame(x, m.r32(d + DOMAIN.sharedInfoMfn), d);
   x.trace.emit(RT.domain, PH.none, OUT.none, NOBODY, DOMAIN_OP.destroyed, [domid]);
   m.w32(d + DOMAIN.used, 0);
 }
 
+/** Frames of a domain that ends lose their pseudo-physical numbers. */
+function forgetM2p(x: Xen, domid: number): void {
+  for (let mfn = 1; mfn < x.m.nrFrames; mfn++) {
+    if (x.m.r16(pageAt(mfn) + PAGE.owner) === domid) setM2p(x, mfn, INVALID_MFN);
+  }
+}
+
 function destroyVcpu(x: Xen, v: number): void {
   const { m } = x;
+  dropGdt(x, v);
   dropBasePtr(x, v);
   for (const field of [XVCPU.idtMfn, XVCPU.tssMfn, XVCPU.xenStackMfn]) {
     const mfn = m.r32(xv(v) + field);

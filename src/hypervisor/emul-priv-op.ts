@@ -10,7 +10,7 @@ import { getDebugreg, setDebugreg, setVirtualTs } from './cpu-ops.ts';
 import { codeBytes, fetchInstruction } from './instruction.ts';
 import { type IoFault, ioplAllows, portPermitted, readPort, writePort } from './io-ports.ts';
 import { readMsr, writeMsr } from './msr.ts';
-import { newBasePtr } from './mmu-ops.ts';
+import { installBasePtr, unfoldCr3 } from './pagetables.ts';
 import { inKernel, SEG, segAt } from './selectors.ts';
 import { XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
@@ -103,10 +103,9 @@ function writeCr0(x: Xen, v: number, value: number): undefined | typeof REFUSED 
   return undefined;
 }
 
-function writeCr3(x: Xen, v: number, value: number): undefined | typeof REFUSED {
-  const mfn = ((value >>> 12) | (value << 20)) >>> 0;
-  return x.check('priv.cr3-loadable', newBasePtr(x, v, mfn) === 0, mfn) ? undefined : REFUSED;
-}
+/** The same as MMUEXT_NEW_BASEPTR. */
+const writeCr3 = (x: Xen, v: number, value: number): undefined | typeof REFUSED =>
+  installBasePtr(x, v, unfoldCr3(value)) === 0 ? undefined : REFUSED;
 
 function writeSys(x: Xen, v: number, name: string, value: number): undefined | typeof REFUSED {
   if (name === 'cr0') return writeCr0(x, v, value);

@@ -569,9 +569,11 @@ describe('any argument', () => {
     const numbers = Object.keys(HYPERCALLS).map(Number);
     let g = guest();
     for (let round = 0; round < 4000; round++) {
-      if (state(g) !== DOMAIN_STATE.running) g = guest();
-      for (let i = 0; i < 16; i++)
-        g.write(DATA + 4 * i, next(2) ? interesting[next(interesting.length)]! : next(40));
+      const words = Array.from({ length: 16 }, () =>
+        next(2) ? interesting[next(interesting.length)]! : next(40),
+      );
+      const list = new Uint8Array(Uint32Array.from(words).buffer);
+      if (state(g) !== DOMAIN_STATE.running || !copyToGuest(g.x, g.v, DATA, list)) g = guest(); // it may have unmapped itself
       const args = Array.from({ length: 6 }, () =>
         next(3) ? interesting[next(interesting.length)]! : next(64),
       );

@@ -85,11 +85,6 @@ export const RULES_TRAPS = [
     '게스트는 CR0에서 TS만 바꿀 수 있습니다. 새 값 {0:hex}는 비트 {1:hex}를 바꾸려 합니다.',
   ],
   [
-    'priv.cr3-loadable',
-    'CR3 may only hold a validated level-3 page table of the guest; frame {0:mfn} was asked for.',
-    'CR3에는 검증된 게스트의 3단계 페이지 테이블만 넣을 수 있습니다. 요청된 프레임은 {0:mfn}입니다.',
-  ],
-  [
     'priv.bytes-readable',
     "The instruction's bytes at {0:vaddr} must be readable before Xen can look at it.",
     'Xen이 살펴보려면 {0:vaddr}의 명령어 바이트를 읽을 수 있어야 합니다.',
