@@ -399,6 +399,11 @@ export const RULES_EVENTS = [
     'Grant {0:gref} of domain {1:domid} must accept a transfer from domain {3:domid} (flags {2:hex}).',
     '도메인 {1:domid}의 그랜트 {0:gref}은(는) 도메인 {3:domid}의 전달을 받아들여야 합니다(플래그 {2:hex}).',
   ],
+  [
+    'grant.reference-count',
+    'A page-table entry for frame {0:mfn} must be able to hold its own references on it.',
+    '프레임 {0:mfn}의 페이지 테이블 항목은 그 프레임에 대한 자기 참조를 가질 수 있어야 합니다.',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_EVENTS = [
