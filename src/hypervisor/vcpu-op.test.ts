@@ -17,7 +17,7 @@ import {
   xv,
 } from './state.ts';
 import { TSC_SHIFT, TSC_TO_SYSTEM_MUL, updateWallclock } from './time.ts';
-import { doVcpuOp, VCPUOPS } from './vcpu-op.ts';
+import { doVcpuOp, releaseVcpuInfo, VCPUOPS } from './vcpu-op.ts';
 
 const OP = Object.fromEntries(VCPUOPS.map((name, i) => [name, i])) as Record<
   (typeof VCPUOPS)[number],
@@ -149,6 +149,22 @@ describe('vcpu_op', () => {
     x.frames.write32(to + 4, 0);
     setPending(x, g.d, bindVirq(x, g.d, 1, 0));
     expect([x.frames.read8(to), x.frames.read32(to + 4)]).toEqual([1, 1]);
+  });
+
+  it('a vCPU that goes lets go of its vcpu_info, once', () => {
+    const b = eventBench(),
+      g = b.guest(),
+      { x } = b;
+    const state = (): number[] => [
+      x.m.r32(pageAt(g.other) + PAGE.count),
+      x.m.r32(pageAt(g.other) + PAGE.type) & PGT_count_mask,
+    ];
+    const before = state();
+    expect(call(b, g, 'register_vcpu_info', g.other, 0, 0)).toBe(0);
+    expect(state()).toEqual([before[0]! + 1, before[1]! + 1]);
+    releaseVcpuInfo(x, g.v);
+    releaseVcpuInfo(x, g.v);
+    expect(state()).toEqual(before);
   });
 
   it('send_nmi takes no argument and leaves an NMI pending', () => {

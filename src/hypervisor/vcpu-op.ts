@@ -10,7 +10,7 @@ import { VCPU_INFO, vcpuInfo } from './evtchn-ports.ts';
 import { copyFromGuest, copyToGuest, fields, nestedHandleOk } from './guest-access.ts';
 import type { HypercallArgs } from './hypercall-types.ts';
 import { SHUTDOWN, shutdownDomain } from './lifecycle.ts';
-import { getPageAndType } from './page-info.ts';
+import { getPageAndType, putPageAndType } from './page-info.ts';
 import { refuse } from './refuse.ts';
 import { RUNSTATE_INFO_SIZE, runstateInfo } from './runstate.ts';
 import { takeOffline, wake } from './run-queue.ts';
@@ -215,6 +215,15 @@ function registerVcpuInfo(x: Xen, v: number, arg: number, caller: number): numbe
   x.act('vcpu.info-moved', [mfn, offset, m.r32(d + DOMAIN.domid)]);
   updateTimeInfo(x, v);
   return 0;
+}
+
+/** Drops what a registered vcpu_info holds: the vCPU is about to be destroyed. */
+export function releaseVcpuInfo(x: Xen, v: number): void {
+  const at = xv(v) + XVCPU.vcpuInfoMfn;
+  const mfn = x.m.r32(at);
+  if (mfn === INVALID_MFN) return;
+  x.m.w32(at, INVALID_MFN);
+  putPageAndType(x, mfn);
 }
 
 function sendNmi(x: Xen, v: number, arg: number): number {
