@@ -101,7 +101,7 @@ export const en = {
   ticksPerSecond: '{n} ticks/s',
   running: 'Running.',
   position: 'step {step} of {total} · tick {T}',
-  nothingYet: 'Nothing has happened yet.',
+  nothingYet: 'Nothing yet.',
   counts: '{traps} traps · {silent} silent',
   scrub: 'Moment',
   branch: 'Branch',

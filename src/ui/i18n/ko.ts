@@ -102,7 +102,7 @@ export const ko: Record<keyof typeof en, string> = {
   ticksPerSecond: '초당 {n}틱',
   running: '실행 중.',
   position: '{total}단계 중 {step} · 틱 {T}',
-  nothingYet: '아직 아무 일도 없었습니다.',
+  nothingYet: '아직 없음',
   counts: '트랩 {traps} · 조용한 오답 {silent}',
   scrub: '순간',
   branch: '가지',

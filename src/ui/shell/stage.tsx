@@ -1,6 +1,6 @@
 // At most three panels in columns, the Guide on the right. Sizes are remembered for each lab and set of panels.
 
-import { Fragment, Suspense } from 'react';
+import { Fragment, Suspense, useSyncExternalStore } from 'react';
 import { Group, type Layout, Panel, Separator } from 'react-resizable-panels';
 import { whoIs } from '../../lab/narrate/who.ts';
 import { useLang, useT } from '../i18n/index.ts';
@@ -83,7 +83,26 @@ function Column({ lab, keys }: { readonly lab: string; readonly keys: readonly s
   );
 }
 
+/** At 200 % zoom there is no room for columns: the Guide first, then the panels, one below the other. */
+const NARROW = '(max-width: 900px)';
+const subscribeNarrow = (change: () => void): (() => void) => {
+  const query = matchMedia(NARROW);
+  query.addEventListener('change', change);
+  return () => query.removeEventListener('change', change);
+};
+const useNarrow = (): boolean => useSyncExternalStore(subscribeNarrow, () => matchMedia(NARROW).matches);
+
+function GuideRegion() {
+  const t = useT();
+  return (
+    <section className={style.panel} data-region="guide" aria-label={t('guide')} tabIndex={-1}>
+      <Guide />
+    </section>
+  );
+}
+
 export function Stage() {
+  const narrow = useNarrow();
   const lab = useUi((s) => s.lab);
   const epoch = useUi((s) => s.layoutEpoch);
   const t = useT();
@@ -91,6 +110,15 @@ export function Stage() {
   const columns = columnsOf(labOf(lab), layouts);
   const id = `${lab}/${columns.map((c) => c.join('+')).join('|')}${guideOpen ? '' : '/no-guide'}`;
   const sizes = useSizes(id);
+  if (narrow)
+    return (
+      <div className={style.stack}>
+        {guideOpen && <GuideRegion />}
+        {columns.flat().map((k) => (
+          <PanelFrame key={k} panelKey={k} />
+        ))}
+      </div>
+    );
   return (
     <Group key={`${id} ${epoch}`} orientation="horizontal" id={id} {...sizes} className={style.full}>
       {columns.map((keys, i) => (
@@ -105,9 +133,7 @@ export function Stage() {
         <>
           <Separator aria-label={t('resize')} />
           <Panel id="guide" defaultSize={340} minSize={260} groupResizeBehavior="preserve-pixel-size">
-            <section className={style.panel} data-region="guide" aria-label={t('guide')} tabIndex={-1}>
-              <Guide />
-            </section>
+            <GuideRegion />
           </Panel>
         </>
       )}

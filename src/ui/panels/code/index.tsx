@@ -6,6 +6,7 @@ import type { CodeModel, CodeRow } from '../../../lab/inspect/code.ts';
 import type { CpuModel } from '../../../lab/inspect/cpu.ts';
 import { defineText, useText } from '../../i18n/index.ts';
 import { session, useLab, useModel } from '../../store/lab.ts';
+import { useTrap } from '../../store/trap.ts';
 import { ownerOf } from '../../text/owner.ts';
 import { Badge } from '../../widgets/badge.tsx';
 import { DomainSelect } from '../../widgets/domain-select.tsx';
@@ -34,6 +35,8 @@ const TEXT = defineText({
     dpl: 'DPL',
     xens: 'belongs to Xen',
     flip: 'flip {name}',
+    change: 'Change',
+    lie: '{name}: asked {asked} · is {got} · nobody was told',
   },
   ko: {
     domain: '도메인',
@@ -45,13 +48,15 @@ const TEXT = defineText({
     control: '제어 레지스터',
     code: '코드',
     mask: '이벤트 마스크 {n}',
-    none: '아직 게스트가 없습니다. 커널을 페이지에 놓거나 실험을 여십시오.',
+    none: '아직 게스트가 없습니다. 커널을 페이지에 놓거나 실습을 여십시오.',
     sel: '셀렉터',
     base: '베이스',
     limit: '한계',
     dpl: 'DPL',
     xens: 'Xen의 것',
     flip: '{name} 뒤집기',
+    change: '바꾸기',
+    lie: '{name}: 요청 {asked} · 실제 {got} · 알림 없음',
   },
 });
 
@@ -96,8 +101,16 @@ const oncePerLine = (rows: readonly CodeRow[]): CodeRow[] =>
     i > 0 && r.source && rows[i - 1]!.source?.line === r.source.line ? { ...r, source: undefined } : r,
   );
 
-function Registers({ cpu }: { readonly cpu: CpuModel }) {
+/** Bits of EFLAGS about which the moment on stage told nothing: a silent record's mask, asked and got. */
+function useLie(): { readonly mask: number; readonly asked: number; readonly got: number } | undefined {
+  const trap = useTrap();
+  const r = trap && trap.at >= 0 ? trap.records[trap.at] : undefined;
+  return r?.type === 'silent' ? { asked: r.p[0]!, got: r.p[1]!, mask: r.p[3]! } : undefined;
+}
+
+function Registers({ cpu, change }: { readonly cpu: CpuModel; readonly change: boolean }) {
   const t = useText(TEXT);
+  const lie = useLie();
   const paused = useLab((s) => s.phase === 'paused');
   const before = useBefore(cpu);
   const edit = (register: string, value: number): void =>
@@ -110,13 +123,17 @@ function Registers({ cpu }: { readonly cpu: CpuModel }) {
     >
       <span>{name}</span>
       <Value kind="vaddr" value={value} domid={cpu.domid}>
-        <Editable
-          label={name}
-          text={hex32(value)}
-          parse={parseHex}
-          disabled={!paused}
-          onCommit={(v) => edit(name, v)}
-        />
+        {change ? (
+          <Editable
+            label={name}
+            text={hex32(value)}
+            parse={parseHex}
+            disabled={!paused}
+            onCommit={(v) => edit(name, v)}
+          />
+        ) : (
+          hex32(value)
+        )}
       </Value>
     </div>
   );
@@ -128,20 +145,44 @@ function Registers({ cpu }: { readonly cpu: CpuModel }) {
         {cell('eflags', cpu.eflags, before?.eflags)}
       </div>
       <fieldset className={style.flags} aria-label={t('flags')}>
-        {cpu.flags.map((f, i) => (
-          <button
-            key={f.name}
-            type="button"
-            className={style.flag}
-            aria-pressed={f.value === 1}
-            disabled={!paused || !f.editable}
-            title={f.editable ? t('flip', { name: f.name }) : t('xens')}
-            data-changed={(before && before.flags[i]?.value !== f.value) || undefined}
-            onClick={() => edit('eflags', cpu.eflags ^ f.bit)}
-          >
-            {f.name} {f.value}
-          </button>
-        ))}
+        {cpu.flags.map((f, i) => {
+          const changed = (before && before.flags[i]?.value !== f.value) || undefined;
+          if (lie && lie.mask & f.bit)
+            return (
+              <span key={f.name} className="silent-box small" data-testid={`lie-${f.name}`}>
+                {t('lie', {
+                  name: f.name,
+                  asked: String(lie.asked & f.bit ? 1 : 0),
+                  got: String(lie.got & f.bit ? 1 : 0),
+                })}
+              </span>
+            );
+          if (!change)
+            return (
+              <span
+                key={f.name}
+                className={style.flag}
+                data-changed={changed}
+                data-set={f.value === 1 || undefined}
+              >
+                {f.name} {f.value}
+              </span>
+            );
+          return (
+            <button
+              key={f.name}
+              type="button"
+              className={style.flag}
+              aria-pressed={f.value === 1}
+              disabled={!paused || !f.editable}
+              title={f.editable ? t('flip', { name: f.name }) : t('xens')}
+              data-changed={changed}
+              onClick={() => edit('eflags', cpu.eflags ^ f.bit)}
+            >
+              {f.name} {f.value}
+            </button>
+          );
+        })}
         <span className={style.iopl}>IOPL {cpu.iopl}</span>
       </fieldset>
     </Values>
@@ -192,6 +233,8 @@ function Details({ cpu }: { readonly cpu: CpuModel }) {
 export default function Code(_: PanelProps) {
   const t = useText(TEXT);
   const [domid, setDomid] = useState<number>();
+  const [change, setChange] = useState(false);
+  const started = useLab((s) => s.cursor.T > 0);
   const domains = useLab((s) => s.domains);
   const args = domid === undefined ? {} : { domid };
   const code = useModel<CodeModel | null>('code', { ...args, before: 4, count: 24 });
@@ -212,17 +255,25 @@ export default function Code(_: PanelProps) {
               · <span className="mono">{code.model.symbol}</span>
             </>
           )}
-          {model.upcallMask !== undefined && <> · {t('mask', { n: model.upcallMask })}</>}
+          {started && model.upcallMask !== undefined && <> · {t('mask', { n: model.upcallMask })}</>}
         </span>
+        <button
+          type="button"
+          className="button small"
+          aria-pressed={change}
+          onClick={() => setChange(!change)}
+        >
+          {t('change')}
+        </button>
       </div>
-      <Registers cpu={model} />
+      {(started || change) && <Registers cpu={model} change={change} />}
       <Values label={t('code')} className={style.code}>
         {code.model.problem !== undefined && <p className={plate.empty}>{code.model.problem}</p>}
         {oncePerLine(code.model.rows).map((row) => (
           <Line key={row.address} row={row} domid={model.domid} />
         ))}
       </Values>
-      <Details cpu={model} />
+      {change && <Details cpu={model} />}
       <span className="visually-hidden">{`${model.gpr.map((r) => `${r.name} ${hex(r.value)}`).join(', ')}, eip ${hex(model.eip)}`}</span>
     </div>
   );

@@ -20,6 +20,9 @@ const theme = () => ({
   cursor: token('--ink'),
   cursorAccent: token('--paper'),
   selectionBackground: token('--select'),
+  scrollbarSliderBackground: token('--hair'),
+  scrollbarSliderHoverBackground: token('--edge'),
+  scrollbarSliderActiveBackground: token('--ink-2'),
 });
 
 function Screen({

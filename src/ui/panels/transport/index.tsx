@@ -20,7 +20,7 @@ const SPEEDS = [0, 1_000_000, 100_000, 10_000, 1000, 100] as const;
 export function Transport() {
   const t = useT();
   const phase = useLab((s) => s.phase);
-  const atStart = useLab((s) => s.cursor.seq === 0 && s.cursor.T === 0);
+  const atStart = useLab((s) => s.cursor.T === 0 && !s.cursor.within);
   const ended = useLab((s) => s.ended !== undefined && s.cursor.T === s.end.T && s.cursor.seq === s.end.seq);
   const more = useUi((s) => s.moreTransport);
   const running = phase === 'running';
@@ -29,7 +29,7 @@ export function Transport() {
     <div className={style.transport} role="toolbar" aria-label={t('transport')}>
       <button
         type="button"
-        className="button"
+        className={atStart ? `button ${style.noPast}` : 'button'}
         disabled={dead || atStart}
         aria-keyshortcuts=","
         onClick={() => void step('phase', -1)}
