@@ -9,7 +9,7 @@ import { evaluate, type Known } from './evaluate.ts';
 import { conditionText } from './expression.ts';
 import { sampleInsns } from './samples.ts';
 import { record } from './symbolic.ts';
-import { type Place, type Statement, Value, valuesOf } from './tree.ts';
+import { type Place, type Statement, statements, usedBy, Value, valuesOf } from './tree.ts';
 import type { Form, Insn } from './types.ts';
 
 export const CLASSES = [
@@ -22,7 +22,7 @@ export const CLASSES = [
 export type InstructionClass = (typeof CLASSES)[number];
 
 /** Mode bits that decide whether an instruction is allowed. */
-export type ModeBit = 'umip' | 'tsd' | 'vm86';
+export type ModeBit = 'umip' | 'tsd' | 'vm86' | 'ts';
 
 /** What is assumed of the machine. Absent bits are clear; without `ioAllowed` the I/O permission bitmap allows nothing. */
 export interface Circumstances {
@@ -30,6 +30,8 @@ export interface Circumstances {
   readonly umip?: boolean;
   readonly tsd?: boolean;
   readonly vm86?: boolean;
+  /** CR0.TS, with CR0.MP as an operating system sets it. */
+  readonly ts?: boolean;
   readonly ioAllowed?: boolean;
 }
 
@@ -40,8 +42,8 @@ export interface Effect {
   readonly access: 'read' | 'write';
   /** The system's register or table: 'if', 'cr0', 'gdtr.base', 'descriptor', 'msr', 'port' … */
   readonly name: string;
-  /** Conditions on privilege and mode that lead there; all of them hold. Empty: always. */
-  readonly when: readonly string[];
+  /** The conditions on privilege and mode under which it happens, as pseudo-code. Empty: always. */
+  readonly when: string;
 }
 
 export interface Classification {
@@ -75,18 +77,21 @@ interface KnownBits {
   readonly value: number;
 }
 
+const CR0_MP = 0x2,
+  CR0_TS = 0x8;
 const CR4_VME = 0x1,
   CR4_PVI = 0x2,
   CR4_PCE = 0x100,
   CR4_OSXSAVE = 0x40000;
 
-/** RPL of CS and SS is the privilege level, except in virtual-8086 mode, where a selector is a paragraph number. */
-const SELECTORS = new Set(['cs', 'ss']);
+/** In virtual-8086 mode a selector is a paragraph number, and loading one leaves level and mode alone. */
+const NOT_SYSTEM_IN_VM86 = new Set(['cs', 'ss', 'cpl', 'vm']);
 /** Places of the tree that carry no system state of their own. */
 const EXEMPT = new Set(['tsc']);
 
 class Walk {
   readonly reached: Reached[] = [];
+  private readonly tree: readonly Statement[];
   private readonly levels: ReadonlyMap<string, number>;
   private readonly bits: ReadonlyMap<string, KnownBits>;
   private readonly ioRefused: number | undefined;
@@ -95,10 +100,21 @@ class Walk {
   private readonly overwritten = new Set<string>();
   private path: Condition[] = [];
   private checking = 0;
+  /** Reads of control registers that decide about a fault and nothing else: checks of a mode. */
+  private readonly modeChecks: ReadonlySet<Value>;
 
   /** Without circumstances nothing is assumed: all paths are followed. */
-  constructor(cpl?: number, circumstances: Circumstances = {}) {
-    const { iopl = 0, umip = false, tsd = false, vm86 = false, ioAllowed = false } = circumstances;
+  constructor(tree: readonly Statement[], cpl?: number, circumstances: Circumstances = {}) {
+    this.modeChecks = modeChecksOf(tree);
+    this.tree = tree;
+    const {
+      iopl = 0,
+      umip = false,
+      tsd = false,
+      vm86 = false,
+      ts = false,
+      ioAllowed = false,
+    } = circumstances;
     this.vm86 = vm86;
     if (cpl === undefined) {
       this.levels = new Map();
@@ -114,17 +130,14 @@ class Walk {
       ['vm', vm86 ? 1 : 0],
     ]);
     this.bits = new Map([
-      ['cr0', { mask: CR0_PE, value: CR0_PE }],
+      ['cr0', { mask: CR0_PE | CR0_MP | CR0_TS, value: CR0_PE | CR0_MP | (ts ? CR0_TS : 0) }],
       ['cr4', { mask, value: cr4 }],
     ]);
     this.ioRefused = ioAllowed ? 0 : 1;
   }
 
-  run(list: readonly Statement[]): Ending {
-    const depth = this.path.length;
-    const ending = this.list(list);
-    this.path.length = depth;
-    return ending;
+  run(): Ending {
+    return this.list(this.tree);
   }
 
   private list(list: readonly Statement[]): Ending {
@@ -165,10 +178,10 @@ class Walk {
     }
   }
 
-  private branch({ condition, then, otherwise }: Statement & { kind: 'if' }): Ending {
+  private branch({ condition, whenTrue, otherwise }: Statement & { kind: 'if' }): Ending {
     const known = this.known.get(condition);
-    if (known !== undefined) return this.list(known !== 0 ? then : otherwise);
-    const yes = this.arm({ value: condition, holds: true }, then);
+    if (known !== undefined) return this.list(known !== 0 ? whenTrue : otherwise);
+    const yes = this.arm({ value: condition, holds: true }, whenTrue);
     const no = this.arm({ value: condition, holds: false }, otherwise);
     if (yes !== 'goes on' && no !== 'goes on') return yes === 'faults' && no === 'faults' ? 'faults' : 'ends';
     // What follows runs only where the ended arm was not taken.
@@ -186,7 +199,7 @@ class Walk {
   }
 
   private define(value: Value): void {
-    for (const place of value.reads) this.touch('read', place);
+    if (!this.modeChecks.has(value)) for (const place of value.reads) this.touch('read', place);
     this.known.set(value, this.learn(value));
   }
 
@@ -217,38 +230,108 @@ class Walk {
     if (!place.startsWith('sys:')) return;
     const name = place.slice('sys:'.length);
     if (access === 'write') this.overwritten.add(name);
-    if (this.checking > 0 || EXEMPT.has(name) || (this.vm86 && SELECTORS.has(name))) return;
+    if (this.checking > 0 || EXEMPT.has(name) || (this.vm86 && NOT_SYSTEM_IN_VM86.has(name))) return;
     this.reached.push({ access, name, path: [...this.path] });
   }
 }
 
-/** Whether a condition speaks of privilege or mode: only such are kept as the condition of an effect. */
-function isAboutPrivilege(value: Value): boolean {
-  if (value.op === 'sys') return ['cpl', 'iopl', 'vm', 'cr0', 'cr4', 'ts'].includes(value.args[0] as string);
-  if (value.op === 'ioRefused') return true;
-  if (value.op === 'loadSystem' || value.op === 'load') return false;
-  return valuesOf(value.args).some(isAboutPrivilege);
+/**
+ * The reads of CR0 and CR4 in a tree that only check a mode: every use ends in a condition that leads to a fault or nowhere,
+ * or looks at no more than CR0.PE.
+ */
+function modeChecksOf(tree: readonly Statement[]): ReadonlySet<Value> {
+  const used = new Set<Value>();
+  const mark = (value: Value) => {
+    used.add(value);
+    const [, mask] = value.args;
+    if (value.op === 'and' && mask instanceof Value && mask.op === 'const' && mask.args[0] === CR0_PE) return;
+    for (const arg of valuesOf(value.args)) mark(arg);
+  };
+  const reads: Value[] = [];
+  for (const s of statements(tree)) {
+    if (s.kind === 'define') {
+      const name = s.value.op === 'sys' ? s.value.args[0] : '';
+      if (name === 'cr0' || name === 'cr4') reads.push(s.value);
+    } else if (s.kind === 'if') {
+      const onlyFault = s.otherwise.length === 0 && s.whenTrue[s.whenTrue.length - 1]?.kind === 'fault';
+      if (!onlyFault) mark(s.condition);
+    } else for (const value of usedBy(s)) mark(value);
+  }
+  return new Set(reads.filter((value) => !used.has(value)));
 }
 
-/** The effects of a tree on all its paths, each place once per condition, in program order. */
-export function effectsOf(tree: readonly Statement[]): Effect[] {
-  const walk = new Walk();
-  walk.run(tree);
-  const effects = new Map<string, Effect>();
-  for (const { access, name, path } of walk.reached) {
-    const when = path.filter((c) => isAboutPrivilege(c.value)).map((c) => conditionText(c.value, c.holds));
-    const unique = [...new Set(when)];
-    const key = `${access} ${name}`;
-    const before = effects.get(key);
-    // The same place under several conditions: keep the weaker one, an effect under no condition at all swallows the rest.
-    if (before === undefined || unique.length < before.when.length)
-      effects.set(key, { access, name, when: unique });
+/** Whether a condition speaks of privilege and mode alone: only such are told as the condition of an effect. */
+function isAboutPrivilege(value: Value): boolean {
+  if (value.op === 'sys') return ['cpl', 'iopl', 'vm', 'cr0', 'cr4'].includes(value.args[0] as string);
+  if (value.op === 'const' || value.op === 'ioRefused') return true;
+  const parts = valuesOf(value.args);
+  return parts.length > 0 && value.reads.length === 0 && parts.every(isAboutPrivilege);
+}
+
+/** A condition as text, and its opposite. */
+interface Literal {
+  readonly text: string;
+  readonly opposite: string;
+}
+type Conjunction = readonly Literal[];
+
+const literal = ({ value, holds }: Condition): Literal => ({
+  text: conditionText(value, holds),
+  opposite: conditionText(value, !holds),
+});
+const without = (a: Conjunction, b: Conjunction): Conjunction =>
+  a.filter((x) => !b.some((y) => y.text === x.text));
+
+/** Two alternatives as one when the second follows from the first or they differ in one condition that holds here and fails there. */
+function merged(a: Conjunction, b: Conjunction): Conjunction | undefined {
+  const onlyA = without(a, b),
+    onlyB = without(b, a);
+  if (onlyA.length === 0) return a;
+  if (onlyB.length === 0) return b;
+  const opposites = onlyA.length === 1 && onlyB.length === 1 && onlyA[0]!.text === onlyB[0]!.opposite;
+  return opposites ? without(a, onlyA) : undefined;
+}
+
+/** Alternatives as text, as few as they can be written with. */
+function alternatives(all: readonly Conjunction[]): string {
+  const few: Conjunction[] = [];
+  for (let next of all) {
+    for (let i = 0; i < few.length; ) {
+      const both = merged(few[i]!, next);
+      if (both === undefined) i++;
+      else {
+        few.splice(i, 1);
+        next = both;
+        i = 0;
+      }
+    }
+    few.push(next);
   }
-  return [...effects.values()];
+  if (few.some((one) => one.length === 0)) return '';
+  const join = (one: Conjunction) =>
+    one.map(({ text }) => (one.length > 1 && text.includes(' or ') ? `(${text})` : text)).join(' and ');
+  return few.map((one) => (few.length > 1 && one.length > 1 ? `(${join(one)})` : join(one))).join(' or ');
+}
+
+/** The effects of a tree on all its paths, each place once, in program order. */
+export function effectsOf(tree: readonly Statement[]): Effect[] {
+  const walk = new Walk(tree);
+  walk.run();
+  const effects = new Map<string, { access: 'read' | 'write'; name: string; when: Conjunction[] }>();
+  for (const { access, name, path } of walk.reached) {
+    const when: Literal[] = [];
+    for (const condition of path.filter((c) => isAboutPrivilege(c.value)).map(literal))
+      if (!when.some((known) => known.text === condition.text)) when.push(condition);
+    const key = `${access} ${name}`;
+    const effect = effects.get(key) ?? { access, name, when: [] };
+    effect.when.push(when);
+    effects.set(key, effect);
+  }
+  return [...effects.values()].map(({ access, name, when }) => ({ access, name, when: alternatives(when) }));
 }
 
 function always(tree: readonly Statement[], cpl: number, circumstances: Circumstances): boolean {
-  return new Walk(cpl, circumstances).run(tree) === 'faults';
+  return new Walk(tree, cpl, circumstances).run() === 'faults';
 }
 
 /** Outcome of an instruction's tree at a level. */
@@ -257,8 +340,8 @@ export function outcomeOf(
   cpl: number,
   circumstances: Circumstances = {},
 ): Outcome {
-  const walk = new Walk(circumstances.vm86 === true ? 3 : cpl, circumstances);
-  if (walk.run(tree) === 'faults') return 'traps';
+  const walk = new Walk(tree, circumstances.vm86 === true ? 3 : cpl, circumstances);
+  if (walk.run() === 'faults') return 'traps';
   if (cpl === 0 && circumstances.vm86 !== true) return 'right';
   return walk.reached.length > 0 ? 'silent' : 'right';
 }
@@ -277,6 +360,7 @@ const MODES: readonly (readonly [ModeBit, Circumstances])[] = [
   ['umip', { umip: true }],
   ['tsd', { tsd: true }],
   ['vm86', { vm86: true }],
+  ['ts', { ts: true }],
 ];
 
 function classOf(tree: readonly Statement[], modes: readonly ModeBit[]): InstructionClass {
@@ -288,70 +372,83 @@ function classOf(tree: readonly Statement[], modes: readonly ModeBit[]): Instruc
 }
 
 const MODE_NAMES: Readonly<Record<ModeBit, string>> = {
-  umip: 'CR4.UMIP is set',
-  tsd: 'CR4.TSD is set',
+  umip: 'CR4.UMIP is set and CPL is above 0',
+  tsd: 'CR4.TSD is set and CPL is above 0',
   vm86: 'the processor is in virtual-8086 mode',
+  ts: 'CR0.TS is set',
 };
 
 const listed = (words: readonly string[], and = 'and'): string =>
   words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} ${and} ${words[words.length - 1]}`;
 
-/** What an effect's name is called in a sentence. */
-function spoken(name: string): string {
-  const words: Readonly<Record<string, string>> = {
-    descriptor: 'descriptor tables',
-    idt: 'the interrupt descriptor table',
-    tss: 'the task state segment',
-    msr: 'model-specific registers',
-    port: 'I/O ports',
-    tlb: 'the TLB',
-    halt: 'the halt state',
-    cs: 'CS, whose RPL is the privilege level',
-    ss: 'SS, whose RPL is the privilege level',
-  };
-  return words[name] ?? name.toUpperCase();
+const SPOKEN: Readonly<Record<string, string>> = {
+  descriptor: 'the descriptor tables',
+  idt: 'the interrupt descriptor table',
+  tss: 'the task state segment',
+  msr: 'model-specific registers',
+  port: 'I/O ports',
+  tlb: 'the TLB',
+  halt: 'the halt state',
+  cs: 'CS (its RPL is the privilege level)',
+  ss: 'SS (its RPL is the privilege level)',
+};
+
+/** What the places are called in a sentence: registers whole, and not at all where the table they lead to is named. */
+function spoken(names: readonly string[]): string {
+  const tables = names.includes('descriptor');
+  const words = names
+    .map((name) => name.split('.')[0]!)
+    .filter((name) => !(tables && (name === 'gdtr' || name === 'ldtr')))
+    .filter((name) => !(names.includes('idt') && name === 'idtr'))
+    .filter((name) => !(names.includes('tss') && name === 'tr'));
+  return listed([...new Set(words)].map((name) => SPOKEN[name] ?? name.toUpperCase()));
 }
 
 function touches(effects: readonly Effect[]): string {
   const names = (access: 'read' | 'write') =>
-    listed(effects.filter((e) => e.access === access).map((e) => spoken(e.name)));
+    spoken(effects.filter((e) => e.access === access).map((e) => e.name));
   const reads = names('read'),
     writes = names('write');
-  return [reads && `reads ${reads}`, writes && `writes ${writes}`].filter(Boolean).join(' and ');
+  return [reads && `reads ${reads}`, writes && `writes ${writes}`].filter(Boolean).join(', and ');
 }
 
-function reasonOf(kind: InstructionClass, modes: readonly ModeBit[], effects: readonly Effect[]): string {
-  const when = listed(
-    modes.map((mode) => MODE_NAMES[mode]),
-    'or',
-  );
+function reasonOf(
+  kind: InstructionClass,
+  modes: readonly ModeBit[],
+  effects: readonly Effect[],
+  bitmap: boolean,
+): string {
+  const names = modes.map((mode) => MODE_NAMES[mode]);
+  const unless = names.length > 0 ? `, unless ${listed(names, 'or')}` : '';
   const what = touches(effects);
   switch (kind) {
     case 'privileged':
       return `It is refused at every level but CPL 0${what && `; there it ${what}`}.`;
     case 'iopl-privileged':
-      return `It is refused where CPL is above IOPL${what && `; elsewhere it ${what}`}.`;
+      return `It is refused where CPL is above IOPL${bitmap ? ', unless the I/O permission bitmap allows the port' : ''}${what && `; elsewhere it ${what}`}.`;
     case 'sensitive-unprivileged':
-      return `It ${what} of the real machine and runs at every level without a trap${when && `, unless ${when}`}.`;
+      return `It runs at every level without a trap${unless}; yet it ${what}.`;
     case 'mode-conditional':
-      return `It runs at every level, unless ${when}${when === MODE_NAMES.vm86 ? '' : ' and CPL is above 0'}.`;
+      return `It runs at every level${unless}.`;
     case 'innocuous':
       return 'It neither reads nor writes anything that belongs to the system.';
   }
 }
 
 /** Class, effects and reason of one recorded instruction. */
-export function classifyTree(tree: readonly Statement[]): Classification {
+export function classifyTree(
+  tree: readonly Statement[],
+  effects: readonly Effect[] = effectsOf(tree),
+): Classification {
   const alwaysFaults = always(tree, 0, {});
   const plain = outcomeOf(tree, 3);
   const modes = MODES.filter(([, set]) => plain !== 'traps' && outcomeOf(tree, 3, set) === 'traps').map(
     ([mode]) => mode,
   );
   const kind = classOf(tree, modes);
-  const effects = effectsOf(tree);
   const reason = alwaysFaults
     ? 'It raises an exception at every level, CPL 0 included.'
-    : reasonOf(kind, modes, effects);
+    : reasonOf(kind, modes, effects, !always(tree, 3, { ioAllowed: true }));
   return { class: kind, silent: kind === 'sensitive-unprivileged', modes, effects, reason };
 }
 
@@ -362,18 +459,26 @@ export function classifyInsn(insn: Insn, entries: ReadonlyMap<string, Semantic> 
 
 /**
  * The class of a form: of those of its instructions (a segment register moved from may be CS or DS) the one that matters most to a
- * hypervisor. undefined for the form that stands for undefined opcodes.
+ * hypervisor, with the effects of all that share it. undefined for the form that stands for undefined opcodes.
  */
 export function classify(
   form: Form,
   entries: ReadonlyMap<string, Semantic> = semantics,
 ): Classification | undefined {
-  let worst: Classification | undefined;
+  let worst: { readonly tree: readonly Statement[]; readonly found: Classification } | undefined;
+  const effects = new Map<InstructionClass, Map<string, Effect>>();
   for (const insn of sampleInsns(form)) {
-    const found = classifyInsn(insn, entries);
-    if (worst === undefined || weight(found) < weight(worst)) worst = found;
+    const tree = record(insn, entries);
+    const found = classifyTree(tree);
+    const shared = effects.get(found.class) ?? new Map<string, Effect>();
+    effects.set(found.class, shared);
+    for (const effect of found.effects) {
+      const key = `${effect.access} ${effect.name}`;
+      if (!shared.has(key)) shared.set(key, effect);
+    }
+    if (worst === undefined || rank(found) < rank(worst.found)) worst = { tree, found };
   }
-  return worst;
+  return worst && classifyTree(worst.tree, [...effects.get(worst.found.class)!.values()]);
 }
 
-const weight = (c: Classification): number => CLASSES.indexOf(c.class) * 1000 - c.effects.length;
+const rank = (c: Classification): number => CLASSES.indexOf(c.class);

@@ -195,7 +195,7 @@ class Writer {
     else if (this.reached === undefined) this.now.forget(statement.writes);
   }
 
-  private branch({ condition, then, otherwise }: Statement & { kind: 'if' }): void {
+  private branch({ condition, whenTrue, otherwise }: Statement & { kind: 'if' }): void {
     const known = this.value(condition);
     const before = this.reached;
     const holds = known === undefined ? undefined : known !== 0;
@@ -206,19 +206,19 @@ class Writer {
           ? undefined
           : before;
     const answer = holds === undefined ? undefined : YES_NO[this.language][holds ? 1 : 0];
-    const last = then[then.length - 1];
+    const last = whenTrue[whenTrue.length - 1];
     const onlyFault =
       otherwise.length === 0 &&
       last?.kind === 'fault' &&
-      then.every((s) => s === last || isQuiet(s, this.named));
+      whenTrue.every((s) => s === last || isQuiet(s, this.named));
     let ended = false;
     if (onlyFault) {
-      for (const s of then) if (s.kind === 'define') this.now.define(s.value);
+      for (const s of whenTrue) if (s.kind === 'define') this.now.define(s.value);
       this.line('fault-if', [this.text.condition(condition), this.fault(last)], answer);
       ended = holds === true;
-    } else if (then.length > 0) {
+    } else if (whenTrue.length > 0) {
       this.line('if', [this.text.condition(condition)], answer);
-      ended = this.arm(then, arm(true)) && holds === true;
+      ended = this.arm(whenTrue, arm(true)) && holds === true;
       if (otherwise.length > 0) {
         this.reached = before;
         this.line('else', []);

@@ -161,6 +161,9 @@ export class ExpressionWriter {
     const sign = SIGNED.has(value.op) ? ' (signed)' : '';
     const side = (v: Value) =>
       v.op === 'const' && UNSIGNED.has(value.op) ? numberText(v.args[0] as number) : this.operand(v);
+    // Nothing is below zero.
+    if (c.op === 'const' && c.args[0] === 0 && value.op === 'leU') return `${side(a)} ${holds ? '=' : '>'} 0`;
+    if (a.op === 'const' && a.args[0] === 0 && value.op === 'ltU') return `${side(c)} ${holds ? '>' : '='} 0`;
     if (a.op === 'const' && c.op !== 'const')
       return `${side(c)} ${holds ? flippedYes : flippedNo} ${side(a)}${sign}`;
     return `${side(a)} ${holds ? yes : no} ${side(c)}${sign}`;
@@ -174,12 +177,12 @@ export class ExpressionWriter {
     return (value.op === 'eq' && constant === 0) || (value.op === 'xor' && constant === 1) ? a : undefined;
   }
 
-  /** CR4.UMIP for `(cr4 & 0x800) ≠ 0`; set is false when it is compared with `= 0`. */
+  /** CR4.UMIP for `(cr4 & 0x800) ≠ 0` or `= 0x800`; set is false when the comparison asks for a clear bit. */
   private controlBit(value: Value): { readonly name: string; readonly set: boolean } | undefined {
     const [a, c] = value.args;
     if ((value.op !== 'ne' && value.op !== 'eq') || !(a instanceof Value) || !(c instanceof Value))
       return undefined;
-    if (c.op !== 'const' || c.args[0] !== 0 || a.op !== 'and' || this.names.has(a)) return undefined;
+    if (c.op !== 'const' || a.op !== 'and' || this.names.has(a)) return undefined;
     const [register, mask] = a.args;
     if (
       !(register instanceof Value) ||
@@ -192,7 +195,9 @@ export class ExpressionWriter {
     const name = register.args[0] as string;
     const bit = CONTROL_BITS[name]?.[31 - Math.clz32(bits)];
     if (bit === undefined || (bits & (bits - 1)) !== 0) return undefined;
-    return { name: `${sysName(name)}.${bit}`, set: value.op === 'ne' };
+    const other = (c.args[0] as number) >>> 0;
+    if (other !== 0 && other !== bits) return undefined;
+    return { name: `${sysName(name)}.${bit}`, set: (value.op === 'eq') === (other === bits) };
   }
 
   private isCompound(value: Value): boolean {

@@ -14,7 +14,7 @@ import type {
   SysName,
   SystemTable,
 } from './builder.ts';
-import { semantics } from './builder.ts';
+import { GP, semantics } from './builder.ts';
 import { DerivedBuilder } from './derived.ts';
 import { evaluate } from './evaluate.ts';
 import { argsOf } from './operands.ts';
@@ -85,6 +85,8 @@ export class SymbolicBuilder extends DerivedBuilder<Value, Value> implements Bui
       if (typeof result === 'number') return this.const(result);
     }
     const [a, c] = args;
+    if (op === 'leU' && known[0] === 0) return this.const(1);
+    if (op === 'ltU' && known[1] === 0) return this.const(0);
     const neutral = op === 'and' ? 0xffffffff : 0;
     if (!(a instanceof Value) || !(c instanceof Value) || !NEUTRAL.has(op)) return undefined;
     if (known[1] === neutral) return a;
@@ -178,7 +180,7 @@ export class SymbolicBuilder extends DerivedBuilder<Value, Value> implements Bui
     }
     const body = this.nested(then);
     const other = otherwise === undefined ? [] : this.nested(otherwise);
-    this.list.push({ kind: 'if', condition: c, then: body, otherwise: other });
+    this.list.push({ kind: 'if', condition: c, whenTrue: body, otherwise: other });
   }
 
   loop(cond: () => Value, body: () => void): void {
@@ -323,6 +325,14 @@ export class SymbolicBuilder extends DerivedBuilder<Value, Value> implements Bui
   }
   protected override ioRefused(port: Value, size: number): Value {
     return this.value('ioRefused', 32, [port, size], ['sys:tss']);
+  }
+  /** One condition instead of two, so that what follows is seen to need it. */
+  override requireIo(port: Value, size: number): void {
+    this.check(() => {
+      const above = this.ltU(this.sys('iopl'), this.sys('cpl'));
+      const asked = this.or(above, this.sys('vm'));
+      this.faultIf(this.and(asked, this.ioRefused(port, size)), GP, this.const(0));
+    });
   }
   in(port: Value, size: number): Value {
     return this.value('in', 32, [port, size], ['sys:port']);

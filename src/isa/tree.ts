@@ -60,7 +60,7 @@ export type Statement =
   | {
       readonly kind: 'if';
       readonly condition: Value;
-      readonly then: readonly Statement[];
+      readonly whenTrue: readonly Statement[];
       readonly otherwise: readonly Statement[];
     }
   /** While `condition`, which `head` computes anew each turn, is not zero: `body`. */
@@ -91,7 +91,7 @@ export function valuesOf(args: readonly (Argument | undefined)[]): Value[] {
 export function bodiesOf(statement: Statement): readonly (readonly Statement[])[] {
   switch (statement.kind) {
     case 'if':
-      return [statement.then, statement.otherwise];
+      return [statement.whenTrue, statement.otherwise];
     case 'loop':
       return [statement.head, statement.body];
     case 'check':
