@@ -29,6 +29,7 @@ import {
   xv,
 } from './state.ts';
 import { updateTimeInfo, updateWallclock } from './time.ts';
+import { releaseVcpuInfo } from './vcpu-op.ts';
 import type { Xen } from './xen.ts';
 
 /** Xen frames a guest may cause to be used on its behalf: event ports, grant table, maptrack, window, shared_info. */
@@ -191,6 +192,7 @@ function forgetM2p(x: Xen, domid: number): void {
 function destroyVcpu(x: Xen, v: number): void {
   const { m } = x;
   dropGdt(x, v);
+  releaseVcpuInfo(x, v);
   dropBasePtr(x, v);
   for (const field of [XVCPU.idtMfn, XVCPU.tssMfn, XVCPU.xenStackMfn]) {
     const mfn = m.r32(xv(v) + field);

@@ -18,7 +18,7 @@ import type { Memory } from '../memory/memory.ts';
 import { MACHINE, Recorder } from '../trace/recorder.ts';
 import { NOBODY } from '../trace/recorder.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
-import { createServiceDomain, runService } from './service.ts';
+import { createServiceDomain, runService, serviceBusy } from './service.ts';
 import { serviceConsole } from './xenconsoled.ts';
 import { serviceStore } from './xenstored.ts';
 
@@ -51,7 +51,11 @@ export function attachMachine(m: Memory, engineName: EngineName = 'reference'): 
 }
 
 /** A new machine in a memory that is all zero: Xen's own tables and the service domain, no guest yet. */
-export function createMachine(m: Memory, settings: XenSettings, engineName: EngineName = 'reference'): XenMachine {
+export function createMachine(
+  m: Memory,
+  settings: XenSettings,
+  engineName: EngineName = 'reference',
+): XenMachine {
   const machine = attachMachine(m, engineName);
   machine.frames.markAllClean();
   machine.trace.reset();
@@ -67,19 +71,32 @@ function supervise(x: Xen): Supervisor {
   return {
     schedule: () => schedule(x),
     nextDeadline: () => nextDeadline(x),
-    onDeadline: () => onDeadline(x),
+    onDeadline: () => {
+      onDeadline(x);
+      settle(x);
+    },
     onExit: (v, exit) => onExit(x, v, exit),
     deliver: (v) => deliverPending(x, v),
     isService: (v) => x.m.r32(v + VCPU.mode) === VCPU_MODE.service,
-    runService: (v) => runService(x, v, DAEMONS),
+    runService: (v) => {
+      runService(x, v, DAEMONS);
+      settle(x);
+    },
     settle: () => settle(x),
   };
 }
 
-/** When the last guest has stopped the machine has: a crash outweighs a reboot, a reboot a power-off. */
+/**
+ * When the last guest has stopped and the service domain has nothing left to do for it, the machine has stopped: a crash outweighs a
+ * reboot, a reboot a power-off.
+ */
 function settle(x: Xen): void {
+  if (serviceBusy(x)) return;
   const { m } = x;
-  let guests = 0, crashed = false, reason: number = STOP.poweroff, code = 0;
+  let guests = 0,
+    crashed = false,
+    reason: number = STOP.poweroff,
+    code = 0;
   for (const d of domains(m)) {
     if (m.r32(d + DOMAIN.kind) !== DOMAIN_KIND.pv) continue;
     const state = m.r32(d + DOMAIN.state);
