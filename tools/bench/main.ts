@@ -1,0 +1,90 @@
+// `npm run bench`: what the machine costs, each figure the median of several runs with its spread. Nothing asserts a time.
+
+import { cpus } from 'node:os';
+import { stateHash } from '../../src/machine/state-hash.ts';
+import { HEADER } from '../../src/memory/map.ts';
+import { COUNT_TYPE, MACHINE, NOBODY } from '../../src/trace/recorder.ts';
+import { RT } from '../../src/trace/records.ts';
+import { labOf, pingPong, start } from '../../src/lab/testing.ts';
+
+interface Figure {
+  readonly name: string;
+  readonly unit: string;
+  readonly values: number[];
+}
+const RUNS = 5;
+const now = (): number => performance.now();
+
+function measure(name: string, unit: string, once: () => number): Figure {
+  const values: number[] = [];
+  for (let i = 0; i < RUNS; i++) values.push(once());
+  return { name, unit, values: values.sort((a, b) => a - b) };
+}
+const median = (v: readonly number[]): number => v[v.length >> 1]!;
+const show = (n: number): string => (n >= 100 ? n.toFixed(0) : n >= 1 ? n.toFixed(2) : n.toFixed(4));
+
+function engine(): Figure {
+  return measure('reference engine, strings guest', 'million ticks/s', () => {
+    const { machine, timeline } = start(labOf(['test-time']), { hostSlice: 1_000_000 });
+    const t = now();
+    timeline.run({});
+    return machine.m.r64(HEADER + MACHINE.ticks) / 1000 / (now() - t);
+  });
+}
+function recorder(): Figure {
+  const { machine } = start(labOf(['hello']));
+  const n = 400_000;
+  machine.trace.onFull = () => machine.trace.drain(() => {});
+  return measure('one trace record, hashed', 'ns', () => {
+    const t = now();
+    for (let i = 0; i < n; i++) machine.trace.emit(RT.check, 3, 0, NOBODY, 1, [1, i, i, i]);
+    return ((now() - t) * 1e6) / n;
+  });
+}
+function hypercall(): Figure {
+  return measure('a trap in ping and pong, records and guest code included', 'µs', () => {
+    const { machine, timeline } = start(pingPong(20));
+    const t = now();
+    timeline.run({});
+    return ((now() - t) * 1000) / (machine.m.u32[COUNT_TYPE + RT.trap]! / 2);
+  });
+}
+function snapshots(): Figure[] {
+  const { machine, timeline } = start(pingPong(20));
+  timeline.run({ untilTicks: 50_000 });
+  const take = measure('a snapshot after 10,000 ticks', 'ms', () => {
+    timeline.run({ untilTicks: timeline.ticks + 10_000 });
+    const t = now();
+    timeline.snapshots.take();
+    return now() - t;
+  });
+  const back = measure('one instruction back', 'ms', () => {
+    const t = now();
+    timeline.back();
+    return now() - t;
+  });
+  const phase = measure('one phase back', 'ms', () => {
+    const t = now();
+    timeline.goto({ T: timeline.history.TOf(timeline.seq - 1), seq: timeline.seq - 1, within: true });
+    return now() - t;
+  });
+  const hash = measure('state hash of 64 MiB', 'ms', () => {
+    const t = now();
+    stateHash(machine.m);
+    return now() - t;
+  });
+  return [take, back, phase, hash];
+}
+function boot(): Figure {
+  return measure('hello, from an empty memory to power-off', 'ms', () => {
+    const t = now();
+    const { timeline } = start(labOf(['hello']));
+    timeline.run({});
+    return now() - t;
+  });
+}
+
+const figures = [engine(), recorder(), hypercall(), ...snapshots(), boot()];
+console.log(`| what | median | unit | spread |\n|---|---|---|---|`);
+for (const f of figures) console.log(`| ${f.name} | ${show(median(f.values))} | ${f.unit} | ${show(f.values[0]!)} – ${show(f.values.at(-1)!)} |`);
+console.log(`\n${cpus().length} × ${cpus()[0]?.model.trim() ?? 'processor'}, Node ${process.version}, ${RUNS} runs each`);
