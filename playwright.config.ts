@@ -2,7 +2,9 @@
 import { existsSync } from 'node:fs';
 import { defineConfig } from '@playwright/test';
 
-const system = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((p) => existsSync(p));
+const system = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find((p) =>
+  existsSync(p),
+);
 
 export default defineConfig({
   testDir: 'e2e',
@@ -15,8 +17,21 @@ export default defineConfig({
     viewport: { width: 1280, height: 720 },
     launchOptions: {
       ...(system ? { executablePath: system } : {}),
-      args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking', '--disable-component-update', '--disable-sync'],
+      args: [
+        '--no-sandbox',
+        '--disable-gpu',
+        '--disable-quic',
+        '--no-first-run',
+        '--disable-background-networking',
+        '--disable-component-update',
+        '--disable-sync',
+      ],
     },
   },
-  webServer: { command: 'npm run -s build && npm run -s preview', url: 'http://127.0.0.1:4173', timeout: 120_000, reuseExistingServer: true },
+  webServer: {
+    command: 'npm run -s build && npm run -s preview',
+    url: 'http://127.0.0.1:4173',
+    timeout: 120_000,
+    reuseExistingServer: true,
+  },
 });

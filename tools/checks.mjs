@@ -31,16 +31,29 @@ const LAYERS = {
 };
 const CORE = ['memory', 'trace', 'isa', 'cpu', 'machine', 'hypervisor', 'toolstack'];
 /** Words that mean a platform, a clock or chance. */
-const PLATFORM = /\b(document|window|navigator|localStorage|performance|setTimeout|setInterval|requestAnimationFrame|process|Buffer|require)\b\s*[.(]|\bDate\b\s*[.(]|\bMath\.random\b|from 'node:|from 'react|from 'zustand/;
+const PLATFORM =
+  /\b(document|window|navigator|localStorage|performance|setTimeout|setInterval|requestAnimationFrame|process|Buffer|require)\b\s*[.(]|\bDate\b\s*[.(]|\bMath\.random\b|from 'node:|from 'react|from 'zustand/;
 const MESSAGES = /\bpostMessage\s*\(|\.onmessage\b/;
-const SPEAKERS = ['src/lab/session.ts', 'src/lab/machine.worker.ts', 'src/lab/host.worker.ts', 'src/cli/host-thread.ts', 'src/cli/hosts.ts'];
+const SPEAKERS = [
+  'src/lab/session.ts',
+  'src/lab/machine.worker.ts',
+  'src/lab/host.worker.ts',
+  'src/cli/host-thread.ts',
+  'src/cli/hosts.ts',
+];
 
 const isTest = (file) => /\.test\.tsx?$|\/testing\.ts$|\/testing\/|-testing\.ts$|\.fixture\.ts$/.test(file);
-const files = [...walk(join(ROOT, 'src'))].map((path) => ({ path, file: relative(ROOT, path), text: readFileSync(path, 'utf8') }));
+const files = [...walk(join(ROOT, 'src'))].map((path) => ({
+  path,
+  file: relative(ROOT, path),
+  text: readFileSync(path, 'utf8'),
+}));
 
 /** Text with comments and string contents blanked, line structure kept. */
 function code(text) {
-  return text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"/g, (m) => (m.startsWith('/') ? m.replace(/[^\n]/g, ' ') : m[0] + ' '.repeat(m.length - 2) + m[0]));
+  return text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*|'(?:\\.|[^'\\\n])*'|"(?:\\.|[^"\\\n])*"/g, (m) =>
+    m.startsWith('/') ? m.replace(/[^\n]/g, ' ') : m[0] + ' '.repeat(m.length - 2) + m[0],
+  );
 }
 function lines(text, pattern, report) {
   text.split('\n').forEach((line, i) => {
@@ -53,7 +66,10 @@ for (const { file, path, text } of files) {
   const allowed = LAYERS[layer];
   if (!allowed) continue;
   const { module } = parseSync(path, text);
-  const targets = [...module.staticImports.map((i) => i.moduleRequest.value), ...module.staticExports.flatMap((e) => e.entries.map((x) => x.moduleRequest?.value).filter(Boolean))];
+  const targets = [
+    ...module.staticImports.map((i) => i.moduleRequest.value),
+    ...module.staticExports.flatMap((e) => e.entries.map((x) => x.moduleRequest?.value).filter(Boolean)),
+  ];
   for (const target of new Set(targets)) {
     if (!target.startsWith('.')) continue;
     const to = relative(join(ROOT, 'src'), join(path, '..', target)).split('/')[0];
@@ -61,23 +77,51 @@ for (const { file, path, text } of files) {
     if (LAYERS[to] && !allowed.includes(to)) complain(file, 0, `${layer} may not import ${to} (${target})`);
   }
   const plain = code(text);
-  if (CORE.includes(layer) && !isTest(file)) lines(text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, (m) => m.replace(/[^\n]/g, ' ')), PLATFORM, (n, l) => complain(file, n, `core knows no platform, clock or chance: ${l}`));
-  if (['machine', 'hypervisor', 'toolstack'].includes(layer) && !isTest(file)) lines(plain, /^(export )?(let|var) /, (n, l) => complain(file, n, `mutable module-level state: ${l}`));
-  if (!isTest(file) && layer !== 'memory' && !file.startsWith('src/cpu/reference') && !file.startsWith('src/cpu/mmu') && !file.startsWith('src/cpu/tlb') && !file.startsWith('src/cpu/access') && file !== 'src/machine/state-hash.ts' && file !== 'src/machine/image.ts') {
-    lines(plain, /\bRAM_BASE\b|\bhostOffset\(/, (n, l) => complain(file, n, `RAM is reached through Frames only: ${l}`));
+  if (CORE.includes(layer) && !isTest(file))
+    lines(
+      text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, (m) => m.replace(/[^\n]/g, ' ')),
+      PLATFORM,
+      (n, l) => complain(file, n, `core knows no platform, clock or chance: ${l}`),
+    );
+  if (['machine', 'hypervisor', 'toolstack'].includes(layer) && !isTest(file))
+    lines(plain, /^(export )?(let|var) /, (n, l) => complain(file, n, `mutable module-level state: ${l}`));
+  if (
+    !isTest(file) &&
+    layer !== 'memory' &&
+    !file.startsWith('src/cpu/reference') &&
+    !file.startsWith('src/cpu/mmu') &&
+    !file.startsWith('src/cpu/tlb') &&
+    !file.startsWith('src/cpu/access') &&
+    file !== 'src/machine/state-hash.ts' &&
+    file !== 'src/machine/image.ts'
+  ) {
+    lines(plain, /\bRAM_BASE\b|\bhostOffset\(/, (n, l) =>
+      complain(file, n, `RAM is reached through Frames only: ${l}`),
+    );
   }
-  if (!isTest(file) && !SPEAKERS.includes(file)) lines(plain, MESSAGES, (n, l) => complain(file, n, `only session and worker entries speak postMessage: ${l}`));
+  if (!isTest(file) && !SPEAKERS.includes(file))
+    lines(plain, MESSAGES, (n, l) =>
+      complain(file, n, `only session and worker entries speak postMessage: ${l}`),
+    );
   if (!isTest(file) && ['cpu', 'machine', 'toolstack', 'lab'].includes(layer)) {
-    lines(text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, ''), /'(adc|sbb|movzx|popf|sidt|lgdt|iret|pushf|lar|lsl)'/, (n, l) => complain(file, n, `a mnemonic outside the description: ${l}`));
+    lines(
+      text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, ''),
+      /'(adc|sbb|movzx|popf|sidt|lgdt|iret|pushf|lar|lsl)'/,
+      (n, l) => complain(file, n, `a mnemonic outside the description: ${l}`),
+    );
   }
   const count = text.split('\n').length;
-  if (count > 620 && !/table|generated|fixture/.test(file)) complain(file, 0, `${count} lines; a file fits in the head (about 600)`);
+  if (count > 620 && !/table|generated|fixture/.test(file))
+    complain(file, 0, `${count} lines; a file fits in the head (about 600)`);
 }
 
 // ---- what must never be in the tree ----
 const FORBIDDEN = [/\/t[m]p\//, /\/w[o]rk\//, /\/r[o]ot\//];
 for (const { file, text } of files) {
-  for (const pattern of FORBIDDEN) lines(text, pattern, (n, l) => { if (!isTest(file)) complain(file, n, `path of a machine: ${l}`); });
+  for (const pattern of FORBIDDEN)
+    lines(text, pattern, (n, l) => {
+      if (!isTest(file)) complain(file, n, `path of a machine: ${l}`);
+    });
 }
 
 if (problems.length > 0) {

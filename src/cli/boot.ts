@@ -34,12 +34,17 @@ interface SavedAbout {
 }
 
 /** Runs the command; returns its exit code. */
-export async function run(argv: string[], out: (text: string) => void, err: (text: string) => void): Promise<number> {
+export async function run(
+  argv: string[],
+  out: (text: string) => void,
+  err: (text: string) => void,
+): Promise<number> {
   try {
     return await boot(bootOptions(argv), err);
   } catch (error) {
     if (error instanceof UsageError) err(`ringside boot: ${error.message}\n${USAGE}`);
-    else if (error instanceof ImageError || error instanceof ImageFileError) err(`ringside boot: ${error.message}\n`);
+    else if (error instanceof ImageError || error instanceof ImageFileError)
+      err(`ringside boot: ${error.message}\n`);
     else if (isMissing(error)) err(`ringside boot: ${error.message}\n`);
     else throw error;
     return 2;
@@ -48,7 +53,11 @@ export async function run(argv: string[], out: (text: string) => void, err: (tex
   }
 }
 
-const isMissing = (e: unknown): e is Error => e instanceof Error && 'code' in e && typeof e.code === 'string' && ['ENOENT', 'EISDIR', 'EACCES'].includes(e.code);
+const isMissing = (e: unknown): e is Error =>
+  e instanceof Error &&
+  'code' in e &&
+  typeof e.code === 'string' &&
+  ['ENOENT', 'EISDIR', 'EACCES'].includes(e.code);
 
 async function boot(options: BootOptions, err: (text: string) => void): Promise<number> {
   const started = performance.now();
@@ -59,7 +68,8 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
     files.set(sha, bytes);
     return sha;
   };
-  const timeline = options.restore === undefined ? fresh(options, load, files) : restored(options, options.restore);
+  const timeline =
+    options.restore === undefined ? fresh(options, load, files) : restored(options, options.restore);
   const { machine } = timeline;
   const hosts = await startHosts(timeline, options);
   const writer = new ConsoleWriter(timeline.history, machine.m);
@@ -84,7 +94,13 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
     });
     writer.flush();
     if (options.saveAt && timeline.T >= options.saveAt.T && due !== NEVER) {
-      writeFileSync(options.saveAt.path, saveImage(machine.frames, { config: config(options, files), log: timeline.log.entries } satisfies SavedAbout));
+      writeFileSync(
+        options.saveAt.path,
+        saveImage(machine.frames, {
+          config: config(options, files),
+          log: timeline.log.entries,
+        } satisfies SavedAbout),
+      );
     }
     if (options.audit) {
       for (const d of auditMachine(machine.m)) {
@@ -104,13 +120,23 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
   const reason = limited ? 'limit' : result.kind === 'waiting' ? 'idle' : stopReason(machine.m);
   if (reason === 'crash' || reason === 'panic') err(crashReport(timeline, (sha) => files.get(sha)));
   if (options.audit) err(`audit: ${differences} differences\n`);
-  if (options.json) err(`${JSON.stringify(summary(machine, reason, (performance.now() - started) / 1000))}\n`);
+  if (options.json)
+    err(`${JSON.stringify(summary(machine, reason, (performance.now() - started) / 1000))}\n`);
   else if (limited) err(`ringside boot: limit reached after ${timeline.ticks} ticks\n`);
   if (differences > 0) return 4;
   return EXIT_CODES[reason] ?? 5;
 }
 
-const EXIT_CODES: Readonly<Record<string, number>> = { poweroff: 0, suspend: 0, reboot: 3, crash: 4, panic: 4, idle: 5, halted: 5, limit: 5 };
+const EXIT_CODES: Readonly<Record<string, number>> = {
+  poweroff: 0,
+  suspend: 0,
+  reboot: 3,
+  crash: 4,
+  panic: 4,
+  idle: 5,
+  halted: 5,
+  limit: 5,
+};
 
 function config(options: BootOptions, files: ReadonlyMap<string, Uint8Array>): LabConfig {
   const shaOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
@@ -121,7 +147,11 @@ function config(options: BootOptions, files: ReadonlyMap<string, Uint8Array>): L
     sliceTicks: options.schedSlice,
     epochSec: DEFAULT_EPOCH,
     domains: options.domains.map((d, i) => ({
-      name: d.path.split('/').pop()?.replace(/\.[^.]*$/, '') || `domain${i + 1}`,
+      name:
+        d.path
+          .split('/')
+          .pop()
+          ?.replace(/\.[^.]*$/, '') || `domain${i + 1}`,
       image: shaOf(d.path),
       memoryMiB: d.memoryMiB,
       cmdline: d.cmdline,
@@ -131,14 +161,25 @@ function config(options: BootOptions, files: ReadonlyMap<string, Uint8Array>): L
   };
 }
 
-function fresh(options: BootOptions, load: (path: string) => string, files: ReadonlyMap<string, Uint8Array>): Timeline {
+function fresh(
+  options: BootOptions,
+  load: (path: string) => string,
+  files: ReadonlyMap<string, Uint8Array>,
+): Timeline {
   for (const d of options.domains) {
     load(d.path);
     if (d.ramdisk !== undefined) load(d.ramdisk);
   }
-  const input = options.input === undefined ? undefined : new Uint8Array(readFileSync(options.input === '-' ? 0 : options.input));
+  const input =
+    options.input === undefined
+      ? undefined
+      : new Uint8Array(readFileSync(options.input === '-' ? 0 : options.input));
   const m = allocate(MEMORY_MIB, options.hosts > 1);
-  const machine = createMachine(m, { sliceTicks: options.schedSlice, epochSec: DEFAULT_EPOCH }, options.engine);
+  const machine = createMachine(
+    m,
+    { sliceTicks: options.schedSlice, epochSec: DEFAULT_EPOCH },
+    options.engine,
+  );
   const images = (sha: string): Uint8Array | undefined => files.get(sha);
   startAll(machine, config(options, files), images);
   const timeline = new Timeline(machine, images, { hostSlice: options.hostSlice });
@@ -163,9 +204,11 @@ function restored(options: BootOptions, path: string): Timeline {
 /** The line that --json ends with. */
 function summary(machine: XenMachine, reason: string, seconds: number): Record<string, unknown> {
   const { m, trace } = machine;
-  const traps: Record<string, number> = {}, hypercalls: Record<string, number> = {};
+  const traps: Record<string, number> = {},
+    hypercalls: Record<string, number> = {};
   for (let i = 0; i < 256; i++) if (m.u32[COUNT_VECTOR + i]) traps[i] = m.u32[COUNT_VECTOR + i]!;
-  for (let i = 0; i < 64; i++) if (m.u32[COUNT_HYPERCALL + i]) hypercalls[hypercallName(i)] = m.u32[COUNT_HYPERCALL + i]!;
+  for (let i = 0; i < 64; i++)
+    if (m.u32[COUNT_HYPERCALL + i]) hypercalls[hypercallName(i)] = m.u32[COUNT_HYPERCALL + i]!;
   return {
     reason,
     code: m.r32(HEADER + MACHINE.stopCode),

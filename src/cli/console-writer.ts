@@ -48,7 +48,8 @@ export class ConsoleWriter {
     this.pending = [];
   }
   end(): void {
-    for (const [domid, line] of this.lines) if (line !== '') this.pending.push(Buffer.from(`(d${domid}) ${line}\n`, 'latin1'));
+    for (const [domid, line] of this.lines)
+      if (line !== '') this.pending.push(Buffer.from(`(d${domid}) ${line}\n`, 'latin1'));
     this.flush();
   }
 }

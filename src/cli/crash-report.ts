@@ -27,14 +27,24 @@ export function crashReport(timeline: Timeline, image: (sha256: string) => Uint8
   const { m } = machine;
   const lines: string[] = [];
   for (let seq = history.last; seq >= history.first && seq > 0 && lines.length === 0; seq--) {
-    if (history.typeOf(seq) === RT.panic) lines.push(`hypervisor panic: ${Buffer.from(history.get(seq)?.data ?? []).toString('latin1')}`);
+    if (history.typeOf(seq) === RT.panic)
+      lines.push(`hypervisor panic: ${Buffer.from(history.get(seq)?.data ?? []).toString('latin1')}`);
     if (history.last - seq > 50) break;
   }
   for (const d of domains(m)) {
-    if (m.r32(d + DOMAIN.kind) !== DOMAIN_KIND.pv || m.r32(d + DOMAIN.state) !== DOMAIN_STATE.crashed && m.r32(d + DOMAIN.shutdownCode) !== 3) continue;
+    if (
+      m.r32(d + DOMAIN.kind) !== DOMAIN_KIND.pv ||
+      (m.r32(d + DOMAIN.state) !== DOMAIN_STATE.crashed && m.r32(d + DOMAIN.shutdownCode) !== 3)
+    )
+      continue;
     const v = m.r32(d + DOMAIN.vcpus);
     const symbols = symbolsOf(m.copyOut(d + DOMAIN.imageHash, 32), image);
-    lines.push(...registers(timeline, d, v, symbols), 'backtrace:', ...backtrace(timeline, v, symbols), 'last traps:');
+    lines.push(
+      ...registers(timeline, d, v, symbols),
+      'backtrace:',
+      ...backtrace(timeline, v, symbols),
+      'last traps:',
+    );
     lines.push(...lastTraps(timeline, m.r32(d + DOMAIN.domid)));
   }
   return lines.map((l) => `${l}\n`).join('');
@@ -52,8 +62,14 @@ function symbolsOf(hash: Uint8Array, image: (sha256: string) => Uint8Array | und
 
 function registers(timeline: Timeline, d: number, v: number, symbols: Symbols): string[] {
   const { m } = timeline.machine;
-  const name = Buffer.from(m.copyOut(d + DOMAIN.name, 32)).toString('latin1').replace(/\0.*$/, '');
-  const sel = (i: number): string => m.r32(v + VCPU.seg + i * SEGREG.$size).toString(16).padStart(4, '0');
+  const name = Buffer.from(m.copyOut(d + DOMAIN.name, 32))
+    .toString('latin1')
+    .replace(/\0.*$/, '');
+  const sel = (i: number): string =>
+    m
+      .r32(v + VCPU.seg + i * SEGREG.$size)
+      .toString(16)
+      .padStart(4, '0');
   const cs = m.r32(v + VCPU.seg + SEGREG.$size);
   const eip = m.r32(v + VCPU.eip);
   const gpr = GPR.map((n, i) => `${n}=${hex(m.r32(v + VCPU.gpr + 4 * i))}`);
@@ -70,7 +86,8 @@ function registers(timeline: Timeline, d: number, v: number, symbols: Symbols): 
 function backtrace(timeline: Timeline, v: number, symbols: Symbols): string[] {
   const { m, x } = timeline.machine;
   const out: string[] = [];
-  let at = m.r32(v + VCPU.eip), ebp = m.r32(v + VCPU.gpr + 20);
+  let at = m.r32(v + VCPU.eip),
+    ebp = m.r32(v + VCPU.gpr + 20);
   for (let i = 0; i < 16; i++) {
     out.push(`  #${i} ${hex(at)} ${symbolize(symbols, at)}`.trimEnd());
     const frame = copyFromGuest(x, v, ebp, 8);
@@ -90,7 +107,12 @@ function lastTraps(timeline: Timeline, domid: number): string[] {
   for (let seq = history.last; seq >= history.first && seq > 0 && out.length < 12; seq--) {
     if (history.domidOf(seq) !== domid) continue;
     const r = history.get(seq);
-    if (r) out.unshift(`  ${r.T} ${describeRecord(r, 'en').map((p) => p.text).join('')}`);
+    if (r)
+      out.unshift(
+        `  ${r.T} ${describeRecord(r, 'en')
+          .map((p) => p.text)
+          .join('')}`,
+      );
   }
   return out;
 }

@@ -6,7 +6,11 @@ import { hostLoop } from '../lab/host-loop.ts';
 import { Memory } from '../memory/memory.ts';
 import { attachMachine } from '../toolstack/assemble.ts';
 
-const { buffer, host, engine } = workerData as { buffer: SharedArrayBuffer; host: number; engine: EngineName };
+const { buffer, host, engine } = workerData as {
+  buffer: SharedArrayBuffer;
+  host: number;
+  engine: EngineName;
+};
 const machine = attachMachine(new Memory(buffer), engine);
 parentPort?.postMessage('ready');
 hostLoop(machine, host, () => performance.now());

@@ -12,7 +12,10 @@ export interface Hosts {
 }
 
 /** Starts hosts 1 … n-1 and makes the timeline use them. */
-export async function startHosts(timeline: Timeline, options: { readonly hosts: number; readonly engine: EngineName }): Promise<Hosts> {
+export async function startHosts(
+  timeline: Timeline,
+  options: { readonly hosts: number; readonly engine: EngineName },
+): Promise<Hosts> {
   if (options.hosts <= 1) return { stop: () => {} };
   const { m } = timeline.machine;
   const workers: Worker[] = [];

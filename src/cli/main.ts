@@ -2,7 +2,9 @@
 
 type Command = (argv: string[], out: (text: string) => void, err: (text: string) => void) => Promise<number>;
 
-const COMMANDS: Readonly<Record<string, { readonly load: () => Promise<{ readonly run: Command }>; readonly help: string }>> = {
+const COMMANDS: Readonly<
+  Record<string, { readonly load: () => Promise<{ readonly run: Command }>; readonly help: string }>
+> = {
   boot: { load: () => import('./boot.ts'), help: 'boot IMAGE …        run an image headless' },
   explain: { load: () => import('./explain.ts'), help: 'explain "0f 01 0d"  say what bytes do' },
   isa: { load: () => import('./isa.ts'), help: 'isa [--json]        list every form with its derived class' },
@@ -14,15 +16,25 @@ async function main(): Promise<number> {
   const [name, ...argv] = process.argv.slice(2);
   const command = name === undefined ? undefined : COMMANDS[name];
   if (!command) {
-    process.stderr.write(`usage: ringside COMMAND …\n${Object.values(COMMANDS).map((c) => `  ${c.help}\n`).join('')}`);
+    process.stderr.write(
+      `usage: ringside COMMAND …\n${Object.values(COMMANDS)
+        .map((c) => `  ${c.help}\n`)
+        .join('')}`,
+    );
     return 2;
   }
   const { run } = await command.load();
-  return run(argv, (text) => process.stdout.write(text), (text) => process.stderr.write(text));
+  return run(
+    argv,
+    (text) => process.stdout.write(text),
+    (text) => process.stderr.write(text),
+  );
 }
 
 main().then(
-  (code) => { process.exitCode = code; },
+  (code) => {
+    process.exitCode = code;
+  },
   (error) => {
     process.stderr.write(`${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`);
     process.exitCode = 70;

@@ -61,4 +61,5 @@ export const fields = (b: Uint8Array): DataView => new DataView(b.buffer, b.byte
 /** Lowest address of the hypervisor hole; nested 32-bit handles may not reach it (C64). */
 export const HYPERVISOR_VIRT_START = 0xf5800000;
 /** C64's check of a nested handle: the whole range lies below the hole. */
-export const nestedHandleOk = (vaddr: number, length: number): boolean => (vaddr >>> 0) + length <= HYPERVISOR_VIRT_START;
+export const nestedHandleOk = (vaddr: number, length: number): boolean =>
+  (vaddr >>> 0) + length <= HYPERVISOR_VIRT_START;

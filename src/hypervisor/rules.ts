@@ -28,7 +28,8 @@ const number = (groups: readonly (readonly Sentence[])[]): Record<string, number
 export const RULE = number(GROUPS_RULES) as { readonly [K in RuleName]: number };
 export const ACT = number(GROUPS_ACTS) as { readonly [K in ActName]: number };
 
-const lookup = (groups: readonly (readonly Sentence[])[], n: number): Sentence | undefined => groups[Math.floor(n / 1000)]?.[(n % 1000) - 1];
+const lookup = (groups: readonly (readonly Sentence[])[], n: number): Sentence | undefined =>
+  groups[Math.floor(n / 1000)]?.[(n % 1000) - 1];
 /** The sentence of a rule number of a check record. */
 export const ruleSentence = (n: number): Sentence | undefined => lookup(GROUPS_RULES, n);
 /** The sentence of an action number of an act record. */

@@ -25,9 +25,13 @@ export class Xen {
     this.mmu = mmu;
   }
 
-  get T(): number { return this.m.r64(HEADER + MACHINE.T); }
+  get T(): number {
+    return this.m.r64(HEADER + MACHINE.T);
+  }
   /** The vCPU on the pCPU, 0 when none. */
-  get current(): number { return this.m.r32(HEADER + MACHINE.current); }
+  get current(): number {
+    return this.m.r32(HEADER + MACHINE.current);
+  }
 
   /** Counts ticks that no engine counted: a delivered exception or upcall, an emulated instruction, work of the service domain. */
   tick(n: number): void {
@@ -36,8 +40,12 @@ export class Xen {
     m.w64(HEADER + MACHINE.ticks, m.r64(HEADER + MACHINE.ticks) + n);
   }
 
-  domainOf(v: number): number { return this.m.r32(v + VCPU.domain); }
-  domidOf(v: number): number { return this.m.r32(this.m.r32(v + VCPU.domain) + DOMAIN.domid); }
+  domainOf(v: number): number {
+    return this.m.r32(v + VCPU.domain);
+  }
+  domidOf(v: number): number {
+    return this.m.r32(this.m.r32(v + VCPU.domain) + DOMAIN.domid);
+  }
 
   /** Who a record is about: the vCPU at v, or nobody. */
   subject(v: number = this.current): Subject {
@@ -50,7 +58,10 @@ export class Xen {
    * Decides: writes a check record of the rule with its values and returns `ok`. Every refusal of the hypervisor goes through here.
    */
   check(rule: RuleName, ok: boolean, ...values: readonly number[]): boolean {
-    this.trace.emit(RT.check, PH.check, ok ? OUT.none : OUT.refused, this.subject(), RULE[rule], [ok ? 1 : 0, ...values]);
+    this.trace.emit(RT.check, PH.check, ok ? OUT.none : OUT.refused, this.subject(), RULE[rule], [
+      ok ? 1 : 0,
+      ...values,
+    ]);
     return ok;
   }
   /** Something was done: an act record. */

@@ -2,7 +2,12 @@
 
 import { readElf, textAt } from './elf-reader.ts';
 
-const SYM_SIZE = 16, STT_FUNC = 2, STT_OBJECT = 1, STT_NOTYPE = 0, SHN_UNDEF = 0, SHN_ABS = 0xfff1;
+const SYM_SIZE = 16,
+  STT_FUNC = 2,
+  STT_OBJECT = 1,
+  STT_NOTYPE = 0,
+  SHN_UNDEF = 0,
+  SHN_ABS = 0xfff1;
 const MAX_SYMBOLS = 50_000;
 
 /** [address, name, size] sorted by address; empty when the file has no table. Throws ImageError for a file that is no ELF. */
@@ -13,10 +18,19 @@ export function elfSymbols(bytes: Uint8Array): (readonly [address: number, name:
   if (!table || !strings) return [];
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
   const out: (readonly [number, string, number])[] = [];
-  for (let at = table.offset, end = Math.min(table.offset + table.size, bytes.length) - SYM_SIZE; at <= end && out.length < MAX_SYMBOLS; at += SYM_SIZE) {
+  for (
+    let at = table.offset, end = Math.min(table.offset + table.size, bytes.length) - SYM_SIZE;
+    at <= end && out.length < MAX_SYMBOLS;
+    at += SYM_SIZE
+  ) {
     const kind = bytes[at + 12]! & 15;
     const section = view.getUint16(at + 14, true);
-    if (section === SHN_UNDEF || section === SHN_ABS || (kind !== STT_FUNC && kind !== STT_OBJECT && kind !== STT_NOTYPE)) continue;
+    if (
+      section === SHN_UNDEF ||
+      section === SHN_ABS ||
+      (kind !== STT_FUNC && kind !== STT_OBJECT && kind !== STT_NOTYPE)
+    )
+      continue;
     const nameAt = strings.offset + view.getUint32(at, true);
     const name = textAt(bytes, nameAt, strings.offset + strings.size);
     if (name !== '') out.push([view.getUint32(at + 4, true), name, view.getUint32(at + 8, true)]);

@@ -11,7 +11,18 @@ import { Arena } from '../memory/arena.ts';
 import { PAGE_SIZE } from '../memory/map.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
 import { List } from './store/lists.ts';
-import { bytesOf, encodeMessage, errnoNumber, type Message, RING, StoreError, textOf, XS, XS_HEADER, XS_PAYLOAD_MAX } from './store/protocol.ts';
+import {
+  bytesOf,
+  encodeMessage,
+  errnoNumber,
+  type Message,
+  RING,
+  StoreError,
+  textOf,
+  XS,
+  XS_HEADER,
+  XS_PAYLOAD_MAX,
+} from './store/protocol.ts';
 import { answer, type Daemon } from './store/requests.ts';
 import { SLOT_CONNECTIONS, Store, type Who } from './store/store.ts';
 import type { Perm } from './store/tree.ts';
@@ -28,7 +39,8 @@ interface Connection {
 const MAX_BACKLOG = 64 * 1024;
 /** Requests taken in one go, so that a chatty guest does not keep the processor. */
 const MAX_BATCH = 16;
-const TICKS_PER_MESSAGE = 200, BYTES_PER_TICK = 16;
+const TICKS_PER_MESSAGE = 200,
+  BYTES_PER_TICK = 16;
 
 /** The store's memory; made at first use. */
 function arenaOf(x: Xen): Arena {
@@ -77,20 +89,24 @@ class Xenstored {
 
   // ---- the ring ----
 
-  private ring(d: number): number { return this.x.m.r32(d + DOMAIN.storeMfn) * PAGE_SIZE; }
+  private ring(d: number): number {
+    return this.x.m.r32(d + DOMAIN.storeMfn) * PAGE_SIZE;
+  }
 
   /** Takes what the guest has written; undefined when the indices are impossible. */
   private receive(d: number): string | undefined {
     const { frames } = this.x;
     const ring = this.ring(d);
-    const cons = frames.read32(ring + RING.reqCons), prod = frames.read32(ring + RING.reqProd);
+    const cons = frames.read32(ring + RING.reqCons),
+      prod = frames.read32(ring + RING.reqProd);
     const used = (prod - cons) >>> 0;
     if (used > RING.size) {
       this.x.check('store.ring-indices', false, this.x.m.r32(d + DOMAIN.domid), used);
       return undefined;
     }
     let out = '';
-    for (let i = 0; i < used; i++) out += String.fromCharCode(frames.read8(ring + RING.req + ((cons + i) & (RING.size - 1))));
+    for (let i = 0; i < used; i++)
+      out += String.fromCharCode(frames.read8(ring + RING.req + ((cons + i) & (RING.size - 1))));
     if (used > 0) frames.write32(ring + RING.reqCons, prod);
     return out;
   }
@@ -98,14 +114,16 @@ class Xenstored {
   private transmit(d: number, output: string): string | undefined {
     const { frames } = this.x;
     const ring = this.ring(d);
-    const cons = frames.read32(ring + RING.rspCons), prod = frames.read32(ring + RING.rspProd);
+    const cons = frames.read32(ring + RING.rspCons),
+      prod = frames.read32(ring + RING.rspProd);
     const used = (prod - cons) >>> 0;
     if (used > RING.size) {
       this.x.check('store.ring-indices', false, this.x.m.r32(d + DOMAIN.domid), used);
       return undefined;
     }
     const n = Math.min(output.length, RING.size - used);
-    for (let i = 0; i < n; i++) frames.write8(ring + RING.rsp + ((prod + i) & (RING.size - 1)), output.charCodeAt(i));
+    for (let i = 0; i < n; i++)
+      frames.write8(ring + RING.rsp + ((prod + i) & (RING.size - 1)), output.charCodeAt(i));
     if (n > 0) frames.write32(ring + RING.rspProd, (prod + n) >>> 0);
     return output.slice(n);
   }
@@ -130,12 +148,18 @@ class Xenstored {
       return TICKS_PER_MESSAGE;
     }
     let input = c.value.input + fresh;
-    let ticks = 0, handled = 0;
+    let ticks = 0,
+      handled = 0;
     for (; handled < MAX_BATCH; handled++) {
       const message = this.parse(input);
       if (message === 'partial') break;
       if (message === 'toolong') {
-        x.check('store.payload-size', false, domid, new DataView(bytesOf(input.slice(0, XS_HEADER)).buffer).getUint32(12, true));
+        x.check(
+          'store.payload-size',
+          false,
+          domid,
+          new DataView(bytesOf(input.slice(0, XS_HEADER)).buffer).getUint32(12, true),
+        );
         this.close(d, domid, 3);
         return ticks + TICKS_PER_MESSAGE;
       }
@@ -155,14 +179,27 @@ class Xenstored {
     const length = head.getUint32(12, true);
     if (length > XS_PAYLOAD_MAX) return 'toolong';
     if (input.length < XS_HEADER + length) return 'partial';
-    return { type: head.getUint32(0, true), reqId: head.getUint32(4, true), txId: head.getUint32(8, true), payload: bytesOf(input.slice(XS_HEADER, XS_HEADER + length)) };
+    return {
+      type: head.getUint32(0, true),
+      reqId: head.getUint32(4, true),
+      txId: head.getUint32(8, true),
+      payload: bytesOf(input.slice(XS_HEADER, XS_HEADER + length)),
+    };
   }
 
   private handle(d: number, domid: number, m: Message): void {
     const { x, store } = this;
     const who: Who = { domid, privileged: x.m.r32(d + DOMAIN.privileged) !== 0 };
     const subject = { domid, vcpu: 0, cpl: 0, cs: 0, eip: 0 };
-    const enter = x.trace.emit(RT.store, PH.enter, OUT.none, subject, m.type, [m.type, m.reqId, m.txId, 0], m.payload);
+    const enter = x.trace.emit(
+      RT.store,
+      PH.enter,
+      OUT.none,
+      subject,
+      m.type,
+      [m.type, m.reqId, m.txId, 0],
+      m.payload,
+    );
     const before = x.trace.cause;
     x.trace.cause = enter;
     let reply: Message;
@@ -175,7 +212,15 @@ class Xenstored {
       x.check('store.request', false, -errno >>> 0, domid);
       reply = { ...m, type: XS.ERROR, payload: bytesOf(`${error.errno}\0`) };
     }
-    x.trace.emit(RT.store, PH.answer, errno ? OUT.refused : OUT.served, subject, m.type, [reply.type, m.reqId, m.txId, errno], reply.payload);
+    x.trace.emit(
+      RT.store,
+      PH.answer,
+      errno ? OUT.refused : OUT.served,
+      subject,
+      m.type,
+      [reply.type, m.reqId, m.txId, errno],
+      reply.payload,
+    );
     this.send(domid, reply);
     this.deliverEvents();
     x.trace.cause = before;
@@ -184,13 +229,22 @@ class Xenstored {
   private deliverEvents(): void {
     for (const e of this.store.fired.splice(0)) {
       const payload = bytesOf(`${e.path}\0${e.token}\0`);
-      this.x.trace.emit(RT.watch, PH.none, OUT.none, { domid: e.domid, vcpu: 0, cpl: 0, cs: 0, eip: 0 }, 0, [e.domid], payload);
+      this.x.trace.emit(
+        RT.watch,
+        PH.none,
+        OUT.none,
+        { domid: e.domid, vcpu: 0, cpl: 0, cs: 0, eip: 0 },
+        0,
+        [e.domid],
+        payload,
+      );
       this.send(e.domid, { type: XS.WATCH_EVENT, reqId: 0, txId: 0, payload });
     }
   }
   private send(domid: number, m: Message): void {
     const c = this.connection(domid);
-    if (c && !c.value.closed) this.connections.replace(c.handle, { ...c.value, output: c.value.output + textOf(encodeMessage(m)) });
+    if (c && !c.value.closed)
+      this.connections.replace(c.handle, { ...c.value, output: c.value.output + textOf(encodeMessage(m)) });
   }
 
   /** Moves waiting answers into the ring and notifies the guest if anything moved. */
@@ -209,7 +263,8 @@ class Xenstored {
     if (moved || consumed) notify(this.x, d);
   }
   private flushOthers(except: number): void {
-    for (const { value } of this.connections.entries()) if (value.domid !== except && value.output !== '') this.flush(value.domid, false);
+    for (const { value } of this.connections.entries())
+      if (value.domid !== except && value.output !== '') this.flush(value.domid, false);
   }
 
   private reconnect(d: number, domid: number): number {
@@ -217,7 +272,8 @@ class Xenstored {
     const ring = this.ring(d);
     this.store.forget(domid);
     this.update(domid, { closed: false, input: '', output: '' });
-    for (const at of [RING.reqCons, RING.reqProd, RING.rspCons, RING.rspProd, RING.error, RING.connection]) frames.write32(ring + at, 0);
+    for (const at of [RING.reqCons, RING.reqProd, RING.rspCons, RING.rspProd, RING.error, RING.connection])
+      frames.write32(ring + at, 0);
     notify(this.x, d);
     return TICKS_PER_MESSAGE;
   }
@@ -259,20 +315,52 @@ const nameOf = (x: Xen, d: number): string => textOf(x.m.copyOut(d + DOMAIN.name
 function createHome(x: Xen, store: Store, d: number, domid: number): void {
   const { m } = x;
   const home = `/local/domain/${domid}`;
-  const hidden: readonly Perm[] = [{ letter: 'n', domid: 0 }, { letter: 'r', domid }];
+  const hidden: readonly Perm[] = [
+    { letter: 'n', domid: 0 },
+    { letter: 'r', domid },
+  ];
   const own: readonly Perm[] = [{ letter: 'n', domid }];
   const kib = m.r32(d + DOMAIN.totPages) * 4;
-  const uuid = Array.from(m.copyOut(d + DOMAIN.handle, 16), (b) => b.toString(16).padStart(2, '0')).join('').replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
+  const uuid = Array.from(m.copyOut(d + DOMAIN.handle, 16), (b) => b.toString(16).padStart(2, '0'))
+    .join('')
+    .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
   store.put(home, '', hidden);
   const readOnly: readonly (readonly [string, string])[] = [
-    ['vm', `/vm/${uuid}`], ['name', nameOf(x, d)], ['domid', String(domid)], ['cpu/0/availability', 'online'], ['memory/static-max', String(kib)],
-    ['memory/target', String(kib)], ['memory/videoram', '0'], ['device', ''], ['control/platform-feature-multiprocessor-suspend', '1'],
-    ['control/platform-feature-xs_reset_watches', '1'], ['store/port', String(m.r32(d + DOMAIN.storePort))], ['store/ring-ref', String(m.r32(d + DOMAIN.storeMfn))],
-    ['console/backend', `/local/domain/0/backend/console/${domid}/0`], ['console/backend-id', '0'], ['console/limit', '1048576'], ['console/type', 'xenconsoled'],
-    ['console/output', 'pty'], ['console/tty', ''], ['console/ring-ref', String(m.r32(d + DOMAIN.consoleMfn))], ['console/port', String(m.r32(d + DOMAIN.consolePort))],
+    ['vm', `/vm/${uuid}`],
+    ['name', nameOf(x, d)],
+    ['domid', String(domid)],
+    ['cpu/0/availability', 'online'],
+    ['memory/static-max', String(kib)],
+    ['memory/target', String(kib)],
+    ['memory/videoram', '0'],
+    ['device', ''],
+    ['control/platform-feature-multiprocessor-suspend', '1'],
+    ['control/platform-feature-xs_reset_watches', '1'],
+    ['store/port', String(m.r32(d + DOMAIN.storePort))],
+    ['store/ring-ref', String(m.r32(d + DOMAIN.storeMfn))],
+    ['console/backend', `/local/domain/0/backend/console/${domid}/0`],
+    ['console/backend-id', '0'],
+    ['console/limit', '1048576'],
+    ['console/type', 'xenconsoled'],
+    ['console/output', 'pty'],
+    ['console/tty', ''],
+    ['console/ring-ref', String(m.r32(d + DOMAIN.consoleMfn))],
+    ['console/port', String(m.r32(d + DOMAIN.consolePort))],
   ];
   for (const [path, value] of readOnly) store.put(`${home}/${path}`, value);
-  for (const path of ['data', 'drivers', 'feature', 'attr', 'error', 'control/shutdown', 'control/feature-poweroff', 'control/feature-reboot', 'control/feature-suspend', 'control/sysrq', 'device/suspend/event-channel']) {
+  for (const path of [
+    'data',
+    'drivers',
+    'feature',
+    'attr',
+    'error',
+    'control/shutdown',
+    'control/feature-poweroff',
+    'control/feature-reboot',
+    'control/feature-suspend',
+    'control/sysrq',
+    'device/suspend/event-channel',
+  ]) {
     store.put(`${home}/${path}`, '', own);
   }
   store.put(`/vm/${uuid}/name`, nameOf(x, d));
