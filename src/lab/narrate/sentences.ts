@@ -16,8 +16,8 @@ import {
 import { type Lang, translate } from '../i18n/text.ts';
 import { josa } from '../i18n/josa.ts';
 import { instructionText } from './disassembly.ts';
-import { bytesOf, hex, hex32, printable, signed } from './format.ts';
-import { HYPERCALL_ARGS, hypercallName, vectorName } from './names.ts';
+import { bytesOf, hex, printable, signed } from './format.ts';
+import { hypercallArgs, hypercallName, vectorName } from './names.ts';
 import { whoIs } from './who.ts';
 import { RECORD_TEXT, type RecordTextKey } from './record-text.ts';
 
@@ -28,6 +28,36 @@ export interface SpeechContext {
 
 const utf8 = new TextDecoder();
 const nameOf = (domid: number, c: SpeechContext): string => whoIs(domid, c.domains).name;
+
+/** A piece of a sentence. `kind` is set for values that can light up elsewhere: mfn, vaddr, maddr, port, gref. */
+export interface Part {
+  readonly text: string;
+  readonly kind?: string;
+  readonly value?: number;
+}
+const LINKED: ReadonlySet<string> = new Set(['mfn', 'pfn', 'vaddr', 'maddr', 'port', 'gref']);
+// A value inside a sentence travels as <kind:number|text> between private-use characters, so that particles and word order see plain text.
+const OPEN = '\uE000',
+  BAR = '\uE001',
+  CLOSE = '\uE002';
+const mark = (kind: string, value: number, text: string): string =>
+  LINKED.has(kind) ? `${OPEN}${kind}:${value}${BAR}${text}${CLOSE}` : text;
+const MARKED = /\uE000(\w+):(\d+)\uE001([^\uE002]*)\uE002/g;
+const plain = (s: string): string => s.replace(MARKED, '$3');
+
+function split(s: string): Part[] {
+  const out: Part[] = [];
+  let at = 0;
+  for (const m of s.matchAll(MARKED)) {
+    if (m.index > at) out.push({ text: s.slice(at, m.index) });
+    out.push({ text: m[3]!, kind: m[1]!, value: Number(m[2]) });
+    at = m.index + m[0].length;
+  }
+  if (at < s.length) out.push({ text: s.slice(at) });
+  return out;
+}
+
+const vaddr = (n: number): string => mark('vaddr', n, `0x${(n >>> 0).toString(16).padStart(8, '0')}`);
 
 /** A value of a check or act record, shown as its kind says. */
 export function showValue(v: number, kind: string, c: SpeechContext): string {
@@ -40,7 +70,7 @@ export function showValue(v: number, kind: string, c: SpeechContext): string {
       return hex(v);
     case 'vaddr':
     case 'maddr':
-      return hex32(v).replace('\u2009', '');
+      return `0x${(v >>> 0).toString(16).padStart(8, '0')}`;
     case 'domid':
       return nameOf(v, c);
     case 'ptype':
@@ -56,28 +86,34 @@ export function showValue(v: number, kind: string, c: SpeechContext): string {
   }
 }
 
+function marked(s: Sentence, values: readonly number[], c: SpeechContext, data?: Uint8Array): string {
+  const template = c.lang === 'ko' ? s[2] : s[1];
+  const filled = template
+    .replace(/\{(\d):(\w+)\}/g, (_, i: string, kind: string) =>
+      mark(kind, values[Number(i)] ?? 0, showValue(values[Number(i)] ?? 0, kind, c)),
+    )
+    .replace(/\{text\}/g, () => (data ? printable(data, 80) : ''));
+  return c.lang === 'ko' ? josa(filled) : filled;
+}
+
 /** Fills {n:kind} in a rule's or act's sentence with the values of a record. {text} is the record's side data. */
-export function renderSentence(
+export const renderSentence = (
   s: Sentence,
   values: readonly number[],
   c: SpeechContext,
   data?: Uint8Array,
-): string {
-  const template = c.lang === 'ko' ? s[2] : s[1];
-  const filled = template
-    .replace(/\{(\d):(\w+)\}/g, (_, i: string, kind: string) => showValue(values[Number(i)] ?? 0, kind, c))
-    .replace(/\{text\}/g, () => (data ? printable(data, 80) : ''));
-  return c.lang === 'ko' ? josa(filled) : filled;
-}
+): string => plain(marked(s, values, c, data));
 
 /** The name of the rule a check record decided by, or of the act: what code says. */
 export const ruleName = (r: TraceRecord): string | undefined =>
   r.type === 'check' ? ruleSentence(r.aux)?.[0] : r.type === 'act' ? actSentence(r.aux)?.[0] : undefined;
 
-/** 'console_io(0, 25, 0xc0001000)' */
+/** 'console_io(cmd 0, count 25, buffer 0xc0001234)' */
 export function hypercallText(r: TraceRecord): string {
-  const n = HYPERCALL_ARGS[r.aux] ?? 5;
-  const args = r.p.slice(0, n).map((v) => (v < 4096 ? String(v) : hex(v)));
+  const args = hypercallArgs(r.aux).map((name, i) => {
+    const v = r.p[i] ?? 0;
+    return name.endsWith('*') ? `${name.slice(0, -1)} ${vaddr(v)}` : `${name} ${v < 4096 ? v : hex(v)}`;
+  });
   return `${hypercallName(r.aux)}(${args.join(', ')})`;
 }
 export const answerText = (v: number): string =>
@@ -93,10 +129,10 @@ const trap: Say = (r, c, t) => {
   const v = {
     who: nameOf(r.domid, c),
     ring: String(r.cpl),
-    at: hex32(r.eip).replace('\u2009', ''),
+    at: vaddr(r.eip),
     name: vectorName(r.aux),
     code: hex(r.p[0]!),
-    cr2: hex(r.p[1]!),
+    cr2: vaddr(r.p[1]!),
   };
   if (r.phase === 'return') return t('trapReturn', v);
   const kind = TRAP_KINDS[r.p[2]!];
@@ -116,11 +152,11 @@ const privop: Say = (r, _c, t) => {
 };
 const check: Say = (r, c, t) => {
   const s = ruleSentence(r.aux);
-  return s ? renderSentence(s, r.p.slice(1), c) : t('unnamedRule', { number: String(r.aux) });
+  return s ? marked(s, r.p.slice(1), c) : t('unnamedRule', { number: String(r.aux) });
 };
 const act: Say = (r, c, t) => {
   const s = actSentence(r.aux);
-  return s ? renderSentence(s, r.p, c, r.data) : t('unnamedAct', { number: String(r.aux) });
+  return s ? marked(s, r.p, c, r.data) : t('unnamedAct', { number: String(r.aux) });
 };
 const frame =
   (key: 'bounce' | 'upcall'): Say =>
@@ -129,9 +165,9 @@ const frame =
       name: vectorName(r.aux),
       who: nameOf(r.domid, c),
       words: String(r.p[2]!),
-      sp: hex(r.p[1]!),
+      sp: vaddr(r.p[1]!),
       ring: String(r.p[3]! & 3),
-      to: hex(r.p[4]!),
+      to: vaddr(r.p[4]!),
     });
 const silent: Say = (r, _c, t) =>
   t('silent', {
@@ -156,7 +192,7 @@ const SAY: Readonly<Partial<Record<TraceRecord['type'], Say>>> = {
       name: vectorName(r.aux),
       from: String(r.p[0]!),
       to: String(r.p[1]!),
-      at: hex(r.p[3]!),
+      at: vaddr(r.p[3]!),
     }),
   switch: (r, c, t) =>
     t('switch', {
@@ -168,9 +204,9 @@ const SAY: Readonly<Partial<Record<TraceRecord['type'], Say>>> = {
   timer: (_r, _c, t) => t('timer'),
   event: (r, c, t) =>
     t('event', {
-      port: String(r.aux),
+      port: mark('port', r.aux, String(r.aux)),
       to: nameOf(r.p[0]!, c),
-      toPort: String(r.p[1]!),
+      toPort: mark('port', r.p[1]!, String(r.p[1]!)),
       result: t(`event_${r.p[2]! & 3}` as 'event_0'),
     }),
   console: (r, c, t) =>
@@ -187,12 +223,16 @@ const SAY: Readonly<Partial<Record<TraceRecord['type'], Say>>> = {
     }),
 };
 
-/** The sentence of a record. */
-export function sentence(r: TraceRecord, c: SpeechContext): string {
+function say(r: TraceRecord, c: SpeechContext): string {
   const t = (key: RecordTextKey, values: Readonly<Record<string, string | number>> = {}): string =>
     translate(RECORD_TEXT, c.lang, key, values);
   return SAY[r.type]?.(r, c, t) ?? r.type;
 }
+
+/** The sentence of a record. */
+export const sentence = (r: TraceRecord, c: SpeechContext): string => plain(say(r, c));
+/** The same in pieces, values apart from words. */
+export const sentenceParts = (r: TraceRecord, c: SpeechContext): Part[] => split(say(r, c));
 
 /** The one or two words of a log row: what happened. */
 export function headline(r: TraceRecord, c: SpeechContext): string {

@@ -4,13 +4,14 @@
 import rules from 'virtual:rule-lines';
 import { hex, hex32 } from '../../../lab/narrate/format.ts';
 import { groupOutcome } from '../../../lab/narrate/outcome.ts';
-import { ruleName, sentence } from '../../../lab/narrate/sentences.ts';
+import { ruleName } from '../../../lab/narrate/sentences.ts';
 import { TRAP_KINDS, type TraceRecord } from '../../../trace/records.ts';
-import { useLang, useT } from '../../i18n/index.ts';
+import { useT } from '../../i18n/index.ts';
 import { useLab } from '../../store/lab.ts';
 import { type TrapView, useTrap } from '../../store/trap.ts';
 import { Icon } from '../../widgets/icon.tsx';
 import { OutcomeMark } from '../../widgets/outcome.tsx';
+import { Sentence } from '../../widgets/sentence.tsx';
 import { Value, Values } from '../../widgets/value.tsx';
 import type { PanelProps } from '../contract.ts';
 import { Picture } from './picture.tsx';
@@ -108,8 +109,6 @@ function Source({ r }: { readonly r: TraceRecord }) {
 
 function Steps({ trap }: { readonly trap: TrapView }) {
   const t = useT();
-  const lang = useLang();
-  const domains = useLab((s) => s.domains);
   return (
     <ol className={style.steps} data-testid="steps">
       {trap.records.map((r, i) => {
@@ -121,7 +120,7 @@ function Steps({ trap }: { readonly trap: TrapView }) {
               {v && <Icon name={v === 'passed' ? 'check' : 'cross'} />}
               {stepWords(r, t)}
             </span>
-            <span className={style.sentence}>{i > trap.at ? '' : sentence(r, { lang, domains })}</span>
+            <span className={style.sentence}>{i <= trap.at && <Sentence record={r} />}</span>
             {now && <Source r={r} />}
           </li>
         );

@@ -1,8 +1,7 @@
 // The Guide: a stop of the tour, a prediction, and Explain for the moment on stage, in one column.
 
 import { useEffect, useState } from 'react';
-import { sentence } from '../../../lab/narrate/sentences.ts';
-import { useLang, useT } from '../../i18n/index.ts';
+import { useT } from '../../i18n/index.ts';
 import { session, useLab, useModel } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { useTrap } from '../../store/trap.ts';
@@ -10,6 +9,7 @@ import { useUi } from '../../store/ui.ts';
 import { Icon } from '../../widgets/icon.tsx';
 import { Markdown } from '../../widgets/markdown.tsx';
 import type { MemoryModel } from '../../../lab/inspect/memory.ts';
+import { Sentence } from '../../widgets/sentence.tsx';
 import { OutcomeMark } from '../../widgets/outcome.tsx';
 import { groupOutcome } from '../../../lab/narrate/outcome.ts';
 import { stepWords } from '../control/words.ts';
@@ -180,8 +180,6 @@ function Tour() {
 /** The moment on stage, from its records only. */
 function Explain() {
   const t = useT();
-  const lang = useLang();
-  const domains = useLab((s) => s.domains);
   const running = useLab((s) => s.phase === 'running');
   const question = useTour((s) => s.stage === 'before' && s.tour?.stops[s.stop]?.ask !== undefined);
   const trap = useTrap();
@@ -192,7 +190,9 @@ function Explain() {
     <div className={style.explain}>
       <h2>{t(trap.selected ? 'explainSelected' : trap.within ? 'explainHere' : 'explainLast')}</h2>
       <p className="small quiet">{stepWords(r, t)}</p>
-      <p>{sentence(r, { lang, domains })}</p>
+      <p>
+        <Sentence record={r} />
+      </p>
       <p>
         <OutcomeMark outcome={groupOutcome(happened)} />
       </p>
