@@ -93,6 +93,7 @@ export const en = {
   toStart: 'Start',
   toEnd: 'Known end',
   toSelected: 'To the selected moment',
+  wholeHistory: 'Whole history',
   axis: 'Axis',
   axis_steps: 'trace steps',
   axis_ticks: 'ticks',

@@ -94,6 +94,7 @@ export const ko: Record<keyof typeof en, string> = {
   toStart: '처음',
   toEnd: '알려진 끝',
   toSelected: '선택한 순간으로',
+  wholeHistory: '전체 기록',
   axis: '축',
   axis_steps: '기록 단계',
   axis_ticks: '틱',

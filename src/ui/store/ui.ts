@@ -16,6 +16,8 @@ interface UiStore {
   /** Panel key whose console takes the keys, undefined = the lab. */
   readonly keysGoTo: string | undefined;
   readonly moreTransport: boolean;
+  /** The timeline shows everything, not the part around the cursor. */
+  readonly wholeHistory: boolean;
   /** What was wrong with the last dropped file. */
   readonly badImage: { readonly name: string; readonly error: string } | undefined;
   /** What was wrong with the link that was opened. */
@@ -33,6 +35,7 @@ export const useUi = create<UiStore>()((set) => ({
   selected: undefined,
   keysGoTo: undefined,
   moreTransport: false,
+  wholeHistory: false,
   badImage: undefined,
   badLink: undefined,
   compatible: false,

@@ -12,12 +12,16 @@ export interface Track {
 export interface Scene {
   readonly width: number;
   readonly tracks: readonly Track[];
-  /** Consecutive records of the window. */
+  /** Consecutive records of the window, or a sample of them when it is too wide. */
   readonly rows: readonly TraceRecord[];
-  readonly xOf: (r: TraceRecord, index: number) => number;
+  /** Records that are marked one by one: silent, refused, direct. */
+  readonly marks: readonly TraceRecord[];
+  readonly sampled: boolean;
+  readonly xOf: (r: TraceRecord) => number;
   readonly cursorX: number;
-  /** Index of the last row that has happened. */
+  /** Index of the last row that has happened, and its seq. */
   readonly cursorRow: number;
+  readonly cursorSeq: number;
   readonly ink: string;
   readonly quiet: string;
   readonly paper: string;
@@ -66,7 +70,7 @@ function cross(g: CanvasRenderingContext2D, x: number, y: number): void {
 }
 
 function lines(g: CanvasRenderingContext2D, s: Scene): void {
-  const at = (i: number): number => s.xOf(s.rows[i]!, i);
+  const at = (i: number): number => s.xOf(s.rows[i]!);
   for (const [track, from, to] of segments(s.rows, s.tracks)) {
     const t = s.tracks[track];
     if (!t) continue;
@@ -96,7 +100,7 @@ function traps(g: CanvasRenderingContext2D, s: Scene): void {
     if (r.type === 'trap' && r.phase === 'enter') open = i;
     const inside = r.phase !== 'none' || r.type === 'bounce';
     if (!inside || r.type === 'silent') return;
-    const x = s.xOf(r, i);
+    const x = s.xOf(r);
     g.globalAlpha = i <= s.cursorRow ? 1 : 0.4;
     if (r.type === 'trap' && r.phase === 'enter') {
       g.fillStyle = s.ink;
@@ -109,7 +113,7 @@ function traps(g: CanvasRenderingContext2D, s: Scene): void {
       g.lineTo(x, y);
       g.stroke();
     } else if (open >= 0) {
-      const from = s.xOf(s.rows[i - 1]!, i - 1);
+      const from = s.xOf(s.rows[i - 1]!);
       g.fillStyle = s.ink;
       g.fillRect(from, y - 4, Math.max(1, x - from), 8);
     }
@@ -117,16 +121,36 @@ function traps(g: CanvasRenderingContext2D, s: Scene): void {
   });
 }
 
+/** Records that stand out at any width. */
+export const isMark = (r: TraceRecord): boolean =>
+  r.type === 'silent' ||
+  r.type === 'ringchange' ||
+  (r.outcome === 'refused' && (r.phase === 'answer' || r.type === 'bounce'));
+
+/** Zoomed out: how many records fell into each tick, as bars on Xen's track (square root, so that quiet stretches show). */
+function density(g: CanvasRenderingContext2D, s: Scene): void {
+  const y = trackY(s.tracks.length);
+  const rate = s.rows.map((r, i) =>
+    i === 0 ? 0 : Math.sqrt((r.seq - s.rows[i - 1]!.seq) / Math.max(1, r.T - s.rows[i - 1]!.T)),
+  );
+  const most = Math.max(...rate, Number.MIN_VALUE);
+  g.fillStyle = s.ink;
+  for (let i = 1; i < s.rows.length; i++) {
+    const x = s.xOf(s.rows[i - 1]!),
+      h = Math.max(1, (rate[i]! / most) * 16);
+    g.globalAlpha = i <= s.cursorRow ? 1 : 0.4;
+    g.fillRect(x, y + 8 - h, Math.max(1, s.xOf(s.rows[i]!) - x), h);
+  }
+}
+
 function marks(g: CanvasRenderingContext2D, s: Scene): void {
-  s.rows.forEach((r, i) => {
-    const refused = r.outcome === 'refused' && (r.phase === 'answer' || r.type === 'bounce');
-    if (!refused && r.type !== 'silent' && r.type !== 'ringchange') return;
-    const x = s.xOf(r, i);
+  for (const r of s.marks) {
+    const x = s.xOf(r);
     const track = Math.max(
       0,
       s.tracks.findIndex((t) => t.domid === r.domid),
     );
-    g.globalAlpha = i <= s.cursorRow ? 1 : 0.4;
+    g.globalAlpha = r.seq <= s.cursorSeq ? 1 : 0.4;
     g.strokeStyle = s.tracks[track]?.colour ?? s.ink;
     if (r.type === 'silent') silent(g, s, x, trackY(track));
     else if (r.type === 'ringchange') {
@@ -137,7 +161,7 @@ function marks(g: CanvasRenderingContext2D, s: Scene): void {
       g.fill();
       g.stroke();
     } else cross(g, x, trackY(track));
-  });
+  }
 }
 
 export function draw(g: CanvasRenderingContext2D, s: Scene, height: number): void {
@@ -161,7 +185,8 @@ export function draw(g: CanvasRenderingContext2D, s: Scene, height: number): voi
     g.stroke();
   }
   lines(g, s);
-  traps(g, s);
+  if (s.sampled) density(g, s);
+  else traps(g, s);
   marks(g, s);
   g.globalAlpha = 1;
   g.strokeStyle = s.ink;

@@ -7,19 +7,46 @@ import { formatNumber, useT } from '../../i18n/index.ts';
 import { goto } from '../../shell/actions.ts';
 import { labState, session, useAsked, useLab } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
+import { useUi } from '../../store/ui.ts';
 import { ownerOf } from '../../text/owner.ts';
 import { useSize } from '../../widgets/use-size.ts';
 import { MoreTransport, Transport } from '../transport/index.tsx';
-import { draw, heightOf, LEFT, type Track } from './draw.ts';
+import { draw, heightOf, isMark, LEFT, type Track } from './draw.ts';
 import style from './style.module.css';
 
-/** Records drawn at most; a longer history shows the part around the cursor. */
+/** Records drawn one by one at most. A longer history shows the part around the cursor, or the whole as a sample. */
 const WINDOW = 1200;
+const SAMPLES = 300;
+const MARKS = 400;
 
-async function windowPage(): Promise<TracePage> {
-  const head = await session().trace({}, 0, 1);
-  const from = Math.max(0, Math.min(head.total - WINDOW, head.cursorRow - WINDOW / 2));
-  return session().trace({}, Math.floor(from), WINDOW);
+interface Span extends TracePage {
+  readonly sampled: boolean;
+  readonly marks: readonly TraceRecord[];
+}
+const NOTHING: Span = { total: 0, from: 0, rows: [], cursorRow: -1, sampled: false, marks: [] };
+
+async function near(total: number, cursorRow: number): Promise<Span> {
+  const from = Math.floor(Math.max(0, Math.min(total - WINDOW, cursorRow - WINDOW / 2)));
+  const page = await session().trace({}, from, WINDOW);
+  return { ...page, sampled: false, marks: page.rows.filter(isMark) };
+}
+/** The whole history: evenly spaced records say who ran and how densely, marks are exact while there are few. */
+async function whole(total: number): Promise<Span> {
+  const at = Array.from({ length: SAMPLES }, (_, i) => Math.round((i * (total - 1)) / (SAMPLES - 1)));
+  const pages = await Promise.all(at.map((i) => session().trace({}, i, 1)));
+  const silent = await session().trace({ types: ['silent', 'ringchange', 'bounce'] }, 0, MARKS);
+  return {
+    total,
+    from: 0,
+    rows: pages.flatMap((p) => p.rows),
+    cursorRow: pages[0]!.cursorRow,
+    sampled: true,
+    marks: silent.rows.filter(isMark),
+  };
+}
+async function ask(all: boolean): Promise<Span> {
+  const { total, cursorRow } = await session().trace({}, 0, 1);
+  return all && total > WINDOW ? whole(total) : near(total, cursorRow);
 }
 
 /** Moves the cursor to the record in row i (-1: the start). Only the newest wish counts. */
@@ -39,14 +66,18 @@ async function scrub(row: number): Promise<void> {
   moving = false;
 }
 
-const NOTHING: TracePage = { total: 0, from: 0, rows: [], cursorRow: -1 };
 const PV_TRACKS = 4;
-function useTracks(): readonly Track[] {
+function useTracks(rows: readonly TraceRecord[]): readonly Track[] {
   const domains = useLab((s) => s.domains);
   const theme = useSettings((s) => s.theme);
   return useMemo(() => {
     const css = getComputedStyle(document.documentElement);
-    return domains.slice(0, PV_TRACKS).map((d) => {
+    const shown = domains.filter(
+      (d) =>
+        d.kind === 'pv' ||
+        rows.some((r) => r.domid === d.domid || (r.type === 'switch' && r.p[2] === d.domid)),
+    );
+    return shown.slice(0, PV_TRACKS).map((d) => {
       const o = ownerOf(d.domid, domains);
       return {
         domid: d.domid,
@@ -55,32 +86,35 @@ function useTracks(): readonly Track[] {
         dash: o.dash === '' ? [] : o.dash.split(' ').map(Number),
       };
     });
-  }, [domains, theme]);
+  }, [domains, theme, rows]);
 }
 
-function Tracks({ page }: { readonly page: TracePage }) {
-  const tracks = useTracks();
+function Tracks({ page }: { readonly page: Span }) {
+  const rows = page.rows;
+  const tracks = useTracks(rows);
   const axis = useSettings((s) => s.axis);
   const theme = useSettings((s) => s.theme);
+  const cursor = useLab((s) => s.cursor);
   const [box, { width }] = useSize<HTMLDivElement>();
   const canvas = useRef<HTMLCanvasElement>(null);
   const height = heightOf(tracks.length);
-  const rows = page.rows;
   const inner = width - LEFT - 16;
-  const first = rows[0]?.T ?? 0,
-    span = Math.max(1, (rows.at(-1)?.T ?? 1) - first);
-  const gap = inner / Math.max(1, rows.length);
-  const xOf = (r: TraceRecord, i: number): number =>
-    LEFT + (axis === 'ticks' ? ((r.T - first) / span) * inner : (i + 0.5) * gap);
-  const cursorRow = page.cursorRow - page.from;
-  const T = useLab((s) => s.cursor.T);
-  const here = rows[cursorRow];
+  const first = rows[0],
+    last = rows.at(-1);
+  const span = Math.max(1, (last?.T ?? 1) - (first?.T ?? 0)),
+    steps = (last?.seq ?? 1) - (first?.seq ?? 1) + 1;
+  const bySeq = (seq: number): number => LEFT + ((seq - (first?.seq ?? 1) + 0.5) / steps) * inner;
+  const byT = (T: number): number => LEFT + (Math.min(span, Math.max(0, T - (first?.T ?? 0))) / span) * inner;
+  const xOf = (r: TraceRecord): number => (axis === 'ticks' ? byT(r.T) : bySeq(r.seq));
   const cursorX =
     axis === 'ticks'
-      ? LEFT + (Math.min(span, Math.max(0, T - first)) / span) * inner
-      : here
-        ? xOf(here, cursorRow) + (labState().cursor.within ? 0 : gap / 2)
-        : LEFT;
+      ? byT(cursor.T)
+      : cursor.seq === 0 || !first
+        ? LEFT
+        : bySeq(cursor.seq + (cursor.within ? 0 : 0.5));
+  const cursorRow = page.sampled
+    ? rows.findLastIndex((r) => r.seq <= cursor.seq)
+    : page.cursorRow - page.from;
   useEffect(() => {
     const c = canvas.current;
     const g = c?.getContext('2d');
@@ -97,6 +131,9 @@ function Tracks({ page }: { readonly page: TracePage }) {
         width,
         tracks,
         rows,
+        marks: page.marks,
+        sampled: page.sampled,
+        cursorSeq: cursor.seq,
         xOf,
         cursorX,
         cursorRow,
@@ -114,13 +151,13 @@ function Tracks({ page }: { readonly page: TracePage }) {
     let best = -1,
       distance = x - LEFT + 4;
     rows.forEach((r, i) => {
-      const d = Math.abs(xOf(r, i) - x);
+      const d = Math.abs(xOf(r) - x);
       if (d < distance) {
         distance = d;
         best = i;
       }
     });
-    void scrub(best < 0 ? -1 : page.from + best);
+    void scrub(best < 0 ? -1 : page.sampled ? rows[best]!.seq - first!.seq : page.from + best);
   };
   return (
     <div ref={box} className={style.tracks} data-theme={theme}>
@@ -182,7 +219,8 @@ function Status({ page }: { readonly page: TracePage }) {
 export function Timeline() {
   const t = useT();
   const started = useLab((s) => s.config !== undefined && s.phase !== 'loading');
-  const { model } = useAsked(started ? 'timeline' : undefined, windowPage);
+  const all = useUi((s) => s.wholeHistory);
+  const { model } = useAsked(started ? `timeline ${all}` : undefined, () => ask(all));
   const page = model ?? NOTHING;
   const row = page.cursorRow;
   return (

@@ -72,6 +72,7 @@ export function MoreTransport() {
   const t = useT();
   const open = useUi((s) => s.moreTransport);
   const selected = useUi((s) => s.selected);
+  const whole = useUi((s) => s.wholeHistory);
   const end = useLab((s) => s.end);
   const speed = useLab((s) => s.ticksPerSecond);
   const { axis, set } = useSettings();
@@ -129,6 +130,14 @@ export function MoreTransport() {
         onClick={() => useUi.getState().set({ dialog: 'breakpoints' })}
       >
         <Icon name="breakpoint" /> {t('breakpoints')} <kbd className="key">B</kbd>
+      </button>
+      <button
+        type="button"
+        className="button edged"
+        aria-pressed={whole}
+        onClick={() => useUi.getState().set({ wholeHistory: !whole })}
+      >
+        {t('wholeHistory')}
       </button>
       <label className="small">
         {t('axis')}{' '}
