@@ -36,7 +36,13 @@ export interface Engine {
 export type EmulateResult =
   | { readonly kind: 'done'; readonly mnemonic: string; readonly bytes: Uint8Array }
   | { readonly kind: 'unhandled'; readonly mnemonic: string; readonly bytes: Uint8Array }
-  | { readonly kind: 'fault'; readonly vector: number; readonly code: number | undefined; readonly cr2: number; readonly bytes: Uint8Array };
+  | {
+      readonly kind: 'fault';
+      readonly vector: number;
+      readonly code: number | undefined;
+      readonly cr2: number;
+      readonly bytes: Uint8Array;
+    };
 
 /** The environment in which the hypervisor runs one guest instruction through the description. Returning REFUSED gives up. */
 export const REFUSED = Symbol('refused');
@@ -48,7 +54,9 @@ export interface SystemEnv {
   writeSys(name: string, value: number): undefined | typeof REFUSED;
   portIn(port: number, size: 8 | 16 | 32): number | typeof REFUSED;
   portOut(port: number, size: 8 | 16 | 32, value: number): undefined | typeof REFUSED;
-  /** The final store to memory, when env wants to see it (page-table writes). undefined: take the ordinary way. */
+  /** Another answer of CPUID than the vCPU's policy gives; undefined: the policy's. */
+  cpuid?(leaf: number, subleaf: number): readonly [number, number, number, number] | undefined;
+  /** The final store to memory, when env wants to see it (page-table writes): true when taken, false for the ordinary way. Probes for writing then only read. */
   store?(vaddr: number, size: 8 | 16 | 32 | 64, lo: number, hi: number): boolean | typeof REFUSED;
 }
 

@@ -5,8 +5,14 @@ import { layout } from '../memory/layout.ts';
 
 /** One segment register with its hidden part. limit is in bytes (inclusive, G applied); attr = access byte | flags nibble << 8 (G D L AVL). */
 export const SEGREG = layout('SEGREG', { sel: 'u32', base: 'u32', limit: 'u32', attr: 'u32' });
-export const SEG_TYPE = 0x0f, SEG_S = 0x10, SEG_DPL = 0x60, SEG_P = 0x80;
-export const SEG_AVL = 0x100, SEG_L = 0x200, SEG_DB = 0x400, SEG_G = 0x800;
+export const SEG_TYPE = 0x0f,
+  SEG_S = 0x10,
+  SEG_DPL = 0x60,
+  SEG_P = 0x80;
+export const SEG_AVL = 0x100,
+  SEG_L = 0x200,
+  SEG_DB = 0x400,
+  SEG_G = 0x800;
 /** Set in attr when the register holds a null selector: unusable. */
 export const SEG_NULL = 0x10000;
 
@@ -21,14 +27,21 @@ export const VCPU = layout('VCPU', {
   seg: ['u32', 24], // ES CS SS DS FS GS, SEGREG each
   ldtr: ['u32', 4],
   tr: ['u32', 4],
-  gdtrBase: 'u32', gdtrLimit: 'u32',
-  idtrBase: 'u32', idtrLimit: 'u32',
-  cr0: 'u32', cr2: 'u32', cr3: 'u32', cr4: 'u32',
+  gdtrBase: 'u32',
+  gdtrLimit: 'u32',
+  idtrBase: 'u32',
+  idtrLimit: 'u32',
+  cr0: 'u32',
+  cr2: 'u32',
+  cr3: 'u32',
+  cr4: 'u32',
   dr: ['u32', 8],
   efer: 'u32',
   shadow: 'u32', // 1: the instruction after MOV SS/POP SS/STI; interrupts and events wait
   pdpte: ['u32', 8], // bare machine in PAE mode: the four PDPTE registers
-  sysenterCs: 'u32', sysenterEsp: 'u32', sysenterEip: 'u32',
+  sysenterCs: 'u32',
+  sysenterEsp: 'u32',
+  sysenterEip: 'u32',
   tscOffset: 'u64',
   // How the last run ended.
   exit: 'u32', // EXIT
@@ -46,6 +59,9 @@ export const VCPU = layout('VCPU', {
   fpu: ['u8', 512],
   cpuidPolicy: 'u32',
 });
+
+/** Where a DOMAIN record keeps its domid: all that a processor knows of domains, for the records it writes. */
+export const DOMID_OFFSET = 4;
 
 export const VCPU_MODE = { bare: 0, pv: 1, service: 2 } as const;
 
@@ -67,9 +83,27 @@ export type ExitReason = number;
  * Slots of `window`: 0-15 GDT pages, 16-31 LDT pages, 32 IDT, 33 TSS, 34 Xen's stack for this vCPU.
  */
 export const WINDOW_BASE = 0xffc00000;
-export const WINDOW_GDT = 0xffc00000, WINDOW_LDT = 0xffc10000, WINDOW_IDT = 0xffc20000, WINDOW_TSS = 0xffc21000, WINDOW_STACK = 0xffc22000;
+export const WINDOW_GDT = 0xffc00000,
+  WINDOW_LDT = 0xffc10000,
+  WINDOW_IDT = 0xffc20000,
+  WINDOW_TSS = 0xffc21000,
+  WINDOW_STACK = 0xffc22000;
 export const WINDOW_PAGES = 35;
 
-export const EFLAGS_CF = 1, EFLAGS_PF = 4, EFLAGS_AF = 0x10, EFLAGS_ZF = 0x40, EFLAGS_SF = 0x80, EFLAGS_TF = 0x100, EFLAGS_IF = 0x200,
-  EFLAGS_DF = 0x400, EFLAGS_OF = 0x800, EFLAGS_IOPL = 0x3000, EFLAGS_NT = 0x4000, EFLAGS_RF = 0x10000, EFLAGS_VM = 0x20000,
-  EFLAGS_AC = 0x40000, EFLAGS_VIF = 0x80000, EFLAGS_VIP = 0x100000, EFLAGS_ID = 0x200000;
+export const EFLAGS_CF = 1,
+  EFLAGS_PF = 4,
+  EFLAGS_AF = 0x10,
+  EFLAGS_ZF = 0x40,
+  EFLAGS_SF = 0x80,
+  EFLAGS_TF = 0x100,
+  EFLAGS_IF = 0x200,
+  EFLAGS_DF = 0x400,
+  EFLAGS_OF = 0x800,
+  EFLAGS_IOPL = 0x3000,
+  EFLAGS_NT = 0x4000,
+  EFLAGS_RF = 0x10000,
+  EFLAGS_VM = 0x20000,
+  EFLAGS_AC = 0x40000,
+  EFLAGS_VIF = 0x80000,
+  EFLAGS_VIP = 0x100000,
+  EFLAGS_ID = 0x200000;

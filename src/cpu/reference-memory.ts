@@ -1,0 +1,440 @@
+// The reference engine's memory: segment checks, TLB look-up, the walk behind it, and faults. A fault is thrown as one preallocated
+// object; vector, code and address stand in the engine.
+
+import type { SegmentValue, SystemTable } from '../isa/builder.ts';
+import { CS, type Seg, SS } from '../isa/types.ts';
+import { CTL, type Frames } from '../memory/frames.ts';
+import { CONTROL, RAM_BASE } from '../memory/map.ts';
+import { Double, Values } from './reference-values.ts';
+import { clearTlb, noteFilled, TLB_ENTRIES, tlbTable, validateTlb } from './tlb.ts';
+import { SEG_DB, SEG_NULL, SEGREG, VCPU, VCPU_MODE, WINDOW_BASE, WINDOW_PAGES } from './vcpu.ts';
+import { EXECUTE, READ, Walker, WRITE } from './walker.ts';
+
+/** Thrown to end an instruction with the fault that stands in the engine's fault… fields. */
+export const FAULT = { name: 'fault' };
+
+const VECTOR_SS = 12,
+  VECTOR_GP = 13,
+  VECTOR_PF = 14;
+const TLB_MASK = TLB_ENTRIES - 1;
+const INVALID_MFN = 0xffffffff;
+const EPOCHS = CONTROL >>> 2;
+const TLB_EPOCH = EPOCHS + (CTL.tlbEpoch >>> 2),
+  WRITE_EPOCH = EPOCHS + (CTL.writeEpoch >>> 2);
+/** No linear page: forgets the page that code is taken from. */
+export const NO_PAGE = 1;
+/** Bits of `flat`: reads and writes need no check but the addition of the base. */
+const FLAT_R = 1,
+  FLAT_W = 2;
+
+export class MemoryAccess extends Values {
+  readonly frames: Frames;
+  protected readonly view: DataView;
+  protected readonly walker: Walker;
+  /** The running vCPU. */
+  v = 0;
+  protected pv = false;
+  protected user = false;
+  protected cpl = 0;
+  protected segAt = 0;
+  protected readonly flat = new Uint8Array(6);
+  protected stackBig = true;
+  protected csBase = 0;
+  protected csFlat = true;
+  protected csD = true;
+  /** Linear page whose decoded instructions are at hand. */
+  protected codeLin = NO_PAGE;
+  private readTable = 0;
+  private writeTable = 0;
+  private tlbEpoch = 0;
+  private writeEpoch = 0;
+
+  faultVector = 0;
+  faultCode = 0;
+  faultHasCode = false;
+  faultCr2 = 0;
+
+  /** Emulation: final stores go here first; true means taken. Probes for writing then only read. */
+  protected storeHook: ((lin: number, size: number, lo: number, hi: number) => boolean) | undefined =
+    undefined;
+
+  constructor(frames: Frames) {
+    super(frames.m);
+    this.frames = frames;
+    this.view = frames.m.view;
+    this.walker = new Walker(frames);
+  }
+
+  protected bindMemory(v: number): void {
+    this.v = v;
+    this.segAt = (v + VCPU.seg) >>> 2;
+    this.pv = this.m.r32(v + VCPU.mode) === VCPU_MODE.pv;
+    for (let seg = 0; seg < 6; seg++) this.noteSegment(seg as Seg);
+    this.setCpl(this.currentCpl());
+    this.validate();
+  }
+
+  // ---- faults -----------------------------------------------------------------------------------------
+  raise(vector: number, code: number | undefined): never {
+    this.faultVector = vector;
+    this.faultHasCode = code !== undefined;
+    this.faultCode = code ?? 0;
+    this.faultCr2 = 0;
+    throw FAULT;
+  }
+  protected pageFault(lin: number): never {
+    this.faultVector = VECTOR_PF;
+    this.faultHasCode = true;
+    this.faultCode = this.walker.code;
+    this.faultCr2 = lin >>> 0;
+    throw FAULT;
+  }
+  fault(vector: number, code?: number): void {
+    this.raise(vector, code);
+  }
+  faultIf(c: number, vector: number, code?: number): void {
+    if (c !== 0) this.raise(vector, code);
+  }
+
+  // ---- privilege and segments -------------------------------------------------------------------------
+  protected get protectedNow(): boolean {
+    return (this.m.r32(this.v + VCPU.cr0) & 1) !== 0 && (this.i32[this.flagsAt]! & 0x20000) === 0;
+  }
+  protected currentCpl(): number {
+    if ((this.m.r32(this.v + VCPU.cr0) & 1) === 0) return 0;
+    if ((this.i32[this.flagsAt]! & 0x20000) !== 0) return 3;
+    return this.i32[this.segAt + CS * 4]! & 3;
+  }
+  protected setCpl(cpl: number): void {
+    this.cpl = cpl;
+    this.user = cpl === 3;
+    this.readTable = tlbTable(this.v, READ, this.user);
+    this.writeTable = tlbTable(this.v, WRITE, this.user);
+    this.codeLin = NO_PAGE;
+  }
+  /** Brings up to date what is kept beside a segment register. */
+  protected noteSegment(seg: Seg): void {
+    const at = this.segAt + seg * 4;
+    const limit = this.i32[at + 2]!,
+      attr = this.i32[at + 3]!;
+    const whole = limit === -1 && (attr & SEG_NULL) === 0;
+    const code = (attr & 0x18) === 0x18;
+    let flat = 0;
+    if (whole && (code ? (attr & 2) !== 0 : (attr & 4) === 0)) flat |= FLAT_R;
+    if (whole && !code && (attr & 6) === 2) flat |= FLAT_W;
+    this.flat[seg] = flat;
+    if (seg === SS) this.stackBig = (attr & SEG_DB) !== 0;
+    if (seg === CS) {
+      this.csBase = this.i32[at + 1]!;
+      this.csFlat = limit === -1;
+      this.csD = (attr & SEG_DB) !== 0;
+      this.codeLin = NO_PAGE;
+    }
+  }
+
+  /** Checks an access of `length` bytes at an offset of a segment; returns the linear address. SDM vol. 3, 5.3-5.4. */
+  protected linear(seg: Seg, offset: number, length: number, write: boolean): number {
+    const at = this.segAt + seg * 4;
+    if ((this.flat[seg]! & (write ? FLAT_W : FLAT_R)) !== 0) return (this.i32[at + 1]! + offset) | 0;
+    const attr = this.i32[at + 3]!;
+    const first = offset >>> 0,
+      last = first + length - 1;
+    const limit = this.i32[at + 2]! >>> 0;
+    const code = (attr & 0x18) === 0x18;
+    let ok = (attr & SEG_NULL) === 0;
+    if (this.protectedNow) {
+      if (write ? code || (attr & 2) === 0 : code && (attr & 2) === 0) ok = false;
+    }
+    if (!code && (attr & 4) !== 0) {
+      if (first <= limit || last > ((attr & SEG_DB) !== 0 ? 0xffffffff : 0xffff)) ok = false;
+    } else if (last > limit && !(limit === 0xffffffff)) ok = false;
+    if (!ok) this.raise(seg === SS ? VECTOR_SS : VECTOR_GP, 0);
+    return (this.i32[at + 1]! + offset) | 0;
+  }
+
+  segment(seg: Seg): SegmentValue<number> {
+    const at = this.segAt + seg * 4;
+    return { sel: this.i32[at]!, base: this.i32[at + 1]!, limit: this.i32[at + 2]!, attr: this.i32[at + 3]! };
+  }
+  setSegment(seg: Seg, value: SegmentValue<number>): void {
+    const at = this.segAt + seg * 4;
+    this.i32[at] = value.sel & 0xffff;
+    this.i32[at + 1] = value.base;
+    this.i32[at + 2] = value.limit;
+    this.i32[at + 3] = value.attr;
+    this.noteSegment(seg);
+    if (seg === CS) this.setCpl(this.currentCpl());
+  }
+  selector(seg: Seg): number {
+    return this.i32[this.segAt + (seg * SEGREG.$size) / 4]! & 0xffff;
+  }
+
+  // ---- translation ------------------------------------------------------------------------------------
+  /** Drops what the epochs say is stale; called at the start of a run and after anything that may move them. */
+  protected validate(): void {
+    validateTlb(this.m, this.v);
+    this.tlbEpoch = this.i32[TLB_EPOCH]!;
+    this.writeEpoch = this.i32[WRITE_EPOCH]!;
+    this.codeLin = NO_PAGE;
+  }
+  protected flushTlb(): void {
+    clearTlb(this.m, this.v);
+    this.codeLin = NO_PAGE;
+  }
+  protected epochsMoved(): boolean {
+    return this.i32[TLB_EPOCH] !== this.tlbEpoch || this.i32[WRITE_EPOCH] !== this.writeEpoch;
+  }
+
+  /** Memory offset of the byte at a linear address for reading, -1 where there is no RAM. */
+  protected hostRead(lin: number): number {
+    const at = this.readTable + ((lin >>> 12) & TLB_MASK) * 2;
+    if (this.i32[at] === (lin & ~0xfff)) return this.i32[at + 1]! | (lin & 0xfff);
+    return this.fill(lin, READ, this.user);
+  }
+  protected fill(lin: number, access: number, user: boolean): number {
+    if (!this.walker.walk(this.v, lin, access, user, true)) this.pageFault(lin);
+    const mfn = this.walker.mfn;
+    if (this.epochsMoved()) this.validate();
+    if (!this.frames.exists(mfn)) return -1;
+    this.enter(lin, access, user, mfn);
+    return RAM_BASE + mfn * 4096 + (lin & 0xfff);
+  }
+  private enter(lin: number, access: number, user: boolean, mfn: number): void {
+    const at = tlbTable(this.v, access, user) + ((lin >>> 12) & TLB_MASK) * 2;
+    this.i32[at] = lin & ~0xfff;
+    this.i32[at + 1] = RAM_BASE + mfn * 4096;
+    noteFilled(this.m, this.v, access, user);
+  }
+
+  /** Memory offset for a store that needs no more than storing, or -1: then writeSlow has to do it. */
+  protected hostWrite(lin: number): number {
+    const at = this.writeTable + ((lin >>> 12) & TLB_MASK) * 2;
+    return this.i32[at] === (lin & ~0xfff) ? this.i32[at + 1]! | (lin & 0xfff) : -1;
+  }
+  /** Machine address for a write, after all paging checks. */
+  protected translateWrite(lin: number, user: boolean): number {
+    if (!this.walker.walk(this.v, lin, WRITE, user, true)) this.pageFault(lin);
+    if (this.epochsMoved()) this.validate();
+    return this.walker.mfn * 4096 + (lin & 0xfff);
+  }
+  /** A store within one page through Frames; afterwards the page may have become plain. */
+  private writeSlow(lin: number, size: number, value: number, user: boolean): void {
+    const maddr = this.translateWrite(lin, user);
+    const mfn = Math.floor(maddr / 4096);
+    if (!this.frames.exists(mfn)) return;
+    if (size === 32) this.frames.write32(maddr, value);
+    else if (size === 16) this.frames.write16(maddr, value);
+    else this.frames.write8(maddr, value);
+    if (this.epochsMoved()) this.validate();
+    if (this.frames.flags(mfn) === 0) this.enter(lin, WRITE, user, mfn);
+  }
+
+  // ---- by linear address, rights of the current level -------------------------------------------------
+  protected readLin(lin: number, size: number): number {
+    const bytes = size >> 3;
+    if ((lin & 0xfff) > 4096 - bytes) return this.readCrossing(lin, bytes);
+    const host = this.hostRead(lin);
+    if (host < 0) return size === 32 ? -1 : size === 16 ? 0xffff : 0xff;
+    if (size === 32) return this.view.getInt32(host, true);
+    if (size === 16) return this.view.getUint16(host, true);
+    return this.u8[host]!;
+  }
+  private readCrossing(lin: number, bytes: number): number {
+    this.hostRead(lin);
+    this.hostRead((lin + bytes - 1) | 0);
+    let value = 0;
+    for (let i = 0; i < bytes; i++) {
+      const host = this.hostRead((lin + i) | 0);
+      value |= (host < 0 ? 0xff : this.u8[host]!) << (8 * i);
+    }
+    return value;
+  }
+  protected writeLin(lin: number, size: number, value: number): void {
+    const bytes = size >> 3;
+    if (this.storeHook?.(lin >>> 0, size, value, 0)) return;
+    if ((lin & 0xfff) > 4096 - bytes) {
+      this.writeCrossing(lin, bytes, value);
+      return;
+    }
+    const host = this.hostWrite(lin);
+    if (host < 0) this.writeSlow(lin, size, value, this.user);
+    else if (size === 32) this.view.setInt32(host, value, true);
+    else if (size === 16) this.view.setUint16(host, value, true);
+    else this.u8[host] = value;
+  }
+  private writeCrossing(lin: number, bytes: number, value: number): void {
+    this.probeLin(lin, bytes, true, this.user);
+    for (let i = 0; i < bytes; i++) this.writeSlow((lin + i) | 0, 8, (value >>> (8 * i)) & 0xff, this.user);
+  }
+  /** Paging checks for a range. */
+  protected probeLin(lin: number, length: number, write: boolean, user: boolean): void {
+    const last = (lin + length - 1) | 0;
+    for (let at = lin; ; at = ((at & ~0xfff) + 4096) | 0) {
+      this.probePage(at, write && this.storeHook === undefined, user);
+      if (((at ^ last) & ~0xfff) === 0) return;
+    }
+  }
+  private probePage(lin: number, write: boolean, user: boolean): void {
+    if (user === this.user) {
+      if (write ? this.hostWrite(lin) >= 0 : this.hostRead(lin) >= 0) return;
+    }
+    if (!this.walker.walk(this.v, lin, write ? WRITE : READ, user, true)) this.pageFault(lin);
+    if (this.epochsMoved()) this.validate();
+  }
+
+  // ---- the description's view -------------------------------------------------------------------------
+  load(seg: Seg, offset: number, size: number): number {
+    return this.readLin(this.linear(seg, offset, size >> 3, false), size);
+  }
+  store(seg: Seg, offset: number, size: number, value: number): void {
+    this.writeLin(this.linear(seg, offset, size >> 3, true), size, value);
+  }
+  /** Reads what will be written back: the checks are those of a write. */
+  loadForWrite(seg: Seg, offset: number, size: number): number {
+    const lin = this.linear(seg, offset, size >> 3, true);
+    if (this.storeHook === undefined && (this.hostWrite(lin) < 0 || (lin & 0xfff) > 4096 - (size >> 3))) {
+      this.probeLin(lin, size >> 3, true, this.user);
+    }
+    return this.readLin(lin, size);
+  }
+  loadW(seg: Seg, offset: number): Double {
+    const lin = this.linear(seg, offset, 8, false);
+    this.probeLin(lin, 8, false, this.user);
+    return new Double(this.readLin(lin, 32), this.readLin((lin + 4) | 0, 32));
+  }
+  storeW(seg: Seg, offset: number, value: Double): void {
+    const lin = this.linear(seg, offset, 8, true);
+    if (this.storeHook?.(lin >>> 0, 64, value.lo, value.hi)) return;
+    this.probeLin(lin, 8, true, this.user);
+    if ((lin & 7) !== 0) {
+      this.writeLin(lin, 32, value.lo);
+      this.writeLin((lin + 4) | 0, 32, value.hi);
+      return;
+    }
+    const maddr = this.translateWrite(lin, this.user);
+    if (this.frames.exists(Math.floor(maddr / 4096))) this.frames.write64(maddr, value.lo, value.hi);
+    if (this.epochsMoved()) this.validate();
+  }
+  probe(seg: Seg, offset: number, length: number, access: 'r' | 'w'): void {
+    this.probeLin(this.linear(seg, offset, length, access === 'w'), length, access === 'w', this.user);
+  }
+
+  // ---- stacks that are not loaded, tables of the system -----------------------------------------------
+  /** Machine address behind the system window; #PF with the window's address where nothing is mapped. */
+  private window(lin: number, write: boolean): number {
+    const page = (lin - WINDOW_BASE) >>> 12;
+    const mfn = page < WINDOW_PAGES ? this.m.r32(this.v + VCPU.window + 4 * page) : INVALID_MFN;
+    if (mfn === INVALID_MFN) {
+      this.walker.code = write ? 2 : 0;
+      this.pageFault(lin);
+    }
+    return mfn * 4096 + (lin & 0xfff);
+  }
+  private inWindow(lin: number): boolean {
+    return this.pv && lin >>> 0 >= WINDOW_BASE && lin >>> 0 < WINDOW_BASE + WINDOW_PAGES * 4096;
+  }
+  private systemAddress(lin: number, write: boolean): number {
+    if (this.inWindow(lin)) return this.window(lin, write);
+    if (write) return this.translateWrite(lin, false);
+    if (!this.walker.walk(this.v, lin, READ, false, true)) this.pageFault(lin);
+    if (this.epochsMoved()) this.validate();
+    return this.walker.mfn * 4096 + (lin & 0xfff);
+  }
+  private systemRead(lin: number, size: number): number {
+    const bytes = size >> 3;
+    let value = 0;
+    for (let i = 0; i < bytes; ) {
+      const maddr = this.systemAddress((lin + i) | 0, false);
+      const inPage = Math.min(bytes - i, 4096 - (maddr % 4096));
+      for (let k = 0; k < inPage; k++) {
+        const byte = this.frames.exists(Math.floor(maddr / 4096)) ? this.frames.read8(maddr + k) : 0xff;
+        value |= byte << (8 * (i + k));
+      }
+      i += inPage;
+    }
+    return value;
+  }
+  private systemWrite(lin: number, size: number, value: number): void {
+    const bytes = size >> 3;
+    if ((lin & 0xfff) + bytes <= 4096) {
+      const maddr = this.systemAddress(lin, true);
+      if (!this.frames.exists(Math.floor(maddr / 4096))) return;
+      if (size === 32) this.frames.write32(maddr, value);
+      else if (size === 16) this.frames.write16(maddr, value);
+      else this.frames.write8(maddr, value);
+    } else {
+      for (let i = 0; i < bytes; i++) this.systemAddress((lin + i) | 0, true);
+      for (let i = 0; i < bytes; i++) {
+        const maddr = this.systemAddress((lin + i) | 0, true);
+        if (this.frames.exists(Math.floor(maddr / 4096)))
+          this.frames.write8(maddr, (value >>> (8 * i)) & 0xff);
+      }
+    }
+    if (this.epochsMoved()) this.validate();
+  }
+  loadSystem(_table: SystemTable, addr: number, size: number): number {
+    return this.systemRead(addr, size);
+  }
+  storeSystem(_table: SystemTable, addr: number, size: number, value: number): void {
+    this.systemWrite(addr, size, value);
+  }
+  loadLinear(addr: number, size: number, cpl: number): number {
+    return (cpl === 3) === this.user ? this.readLin(addr, size) : this.systemRead(addr, size);
+  }
+  storeLinear(addr: number, size: number, value: number, cpl: number): void {
+    const user = cpl === 3;
+    if (user === this.user) this.writeLin(addr, size, value);
+    else if (cpl === 0) this.systemWrite(addr, size, value);
+    else {
+      for (let i = 0; i < size >> 3; i++) this.writeSlow((addr + i) | 0, 8, (value >>> (8 * i)) & 0xff, user);
+    }
+  }
+  probeLinear(addr: number, length: number, access: 'r' | 'w', cpl: number): void {
+    if (cpl === 0 && this.inWindow(addr)) this.window(addr, access === 'w');
+    else this.probeLin(addr, length, access === 'w', cpl === 3);
+  }
+
+  // ---- the stack --------------------------------------------------------------------------------------
+  sp(): number {
+    const esp = this.i32[this.gprAt + 4]!;
+    return this.stackBig ? esp : esp & 0xffff;
+  }
+  setSp(value: number): void {
+    const at = this.gprAt + 4;
+    this.i32[at] = this.stackBig ? value : (this.i32[at]! & 0xffff0000) | (value & 0xffff);
+  }
+  moveSp(delta: number): void {
+    this.setSp((this.i32[this.gprAt + 4]! + delta) | 0);
+  }
+  private stackOffset(offset: number): number {
+    const at = (this.i32[this.gprAt + 4]! + offset) | 0;
+    return this.stackBig ? at : at & 0xffff;
+  }
+  push(value: number, size: 16 | 32): void {
+    const at = this.stackOffset(-(size >> 3));
+    this.store(SS, at, size, value);
+    this.setSp(at);
+  }
+  pop(size: 16 | 32): number {
+    const at = this.sp();
+    const value = this.load(SS, at, size);
+    this.setSp((at + (size >> 3)) | 0);
+    return value;
+  }
+  peek(offset: number, size: 16 | 32): number {
+    return this.load(SS, this.stackOffset(offset), size);
+  }
+  poke(offset: number, size: 16 | 32, value: number): void {
+    this.store(SS, this.stackOffset(offset), size, value);
+  }
+  probeStack(offset: number, length: number, access: 'r' | 'w'): void {
+    this.probe(SS, this.stackOffset(offset), length, access);
+  }
+
+  /** Memory offset of the instruction byte at a linear address, -1 where there is no RAM. */
+  protected hostExecute(lin: number): number {
+    const at = tlbTable(this.v, EXECUTE, this.user) + ((lin >>> 12) & TLB_MASK) * 2;
+    if (this.i32[at] === (lin & ~0xfff)) return this.i32[at + 1]! | (lin & 0xfff);
+    return this.fill(lin, EXECUTE, this.user);
+  }
+}

@@ -1,0 +1,361 @@
+// The reference engine: the oracle the others are compared with. The description runs directly over numbers, one instruction after the
+// other, out of a cache of decoded instructions. Simple before fast.
+
+import type { Builder } from '../isa/builder.ts';
+import { decode } from '../isa/decode.ts';
+import { deliver } from '../isa/microcode/interrupt.ts';
+import { CS, type Insn } from '../isa/types.ts';
+import { CTL, FRAME_CODE } from '../memory/frames.ts';
+import { cacheArea, CONTROL, HEADER, RAM_BASE } from '../memory/map.ts';
+import { MACHINE } from '../trace/recorder.ts';
+import { OUT, PH, RT } from '../trace/records.ts';
+import { type EmulateResult, type Engine, type Platform, REFUSED, type SystemEnv } from './engine.ts';
+import { type CodePage, makeOperation, type Operation } from './operation.ts';
+import { NO_PAGE } from './reference-memory.ts';
+import { FAULT, REFUSAL, SystemAccess } from './reference-system.ts';
+import type { Double } from './reference-values.ts';
+import { Comparison, isSensitive } from './silent.ts';
+import { EFLAGS_RF, EFLAGS_TF, EXIT, type ExitReason, VCPU } from './vcpu.ts';
+
+const VECTOR_DB = 1,
+  VECTOR_DF = 8,
+  VECTOR_GP = 13,
+  VECTOR_PF = 14;
+const DR6_BS = 0x4000;
+const VERSIONS = cacheArea('frameVersion') >>> 2;
+const CACHE_EPOCH = (CONTROL + CTL.cacheEpoch) >>> 2;
+const T_AT = HEADER + MACHINE.T,
+  TICKS_AT = HEADER + MACHINE.ticks,
+  INSTRUCTIONS_AT = HEADER + MACHINE.instructions;
+/** Faults that turn a second one of their kind into a double fault. SDM vol. 3, table 6-5. */
+const contributory = (vector: number): boolean => vector === 0 || (vector >= 10 && vector <= 13);
+const ERROR_CODE_VECTORS = (1 << 8) | (0x1f << 10) | (1 << 17);
+
+export class ReferenceEngine extends SystemAccess implements Engine, Builder<number, Double> {
+  readonly name = 'reference' as const;
+  insn!: Insn;
+  opSize: 16 | 32 = 32;
+  addrSize: 16 | 32 = 32;
+  private readonly pages = new Map<number, CodePage>();
+  private cacheEpoch = -1;
+  private codePage: CodePage | undefined = undefined;
+  /** Ticks left of this run, ticks and instructions not yet added to STATE. */
+  private left = 0;
+  private ticks = 0;
+  private retired = 0;
+  private again = false;
+  private readonly comparison: Comparison;
+
+  constructor({ frames, trace }: Platform) {
+    super(frames, trace);
+    this.comparison = new Comparison(this);
+  }
+
+  dropCaches(): void {
+    this.pages.clear();
+    this.codePage = undefined;
+    this.codeLin = NO_PAGE;
+  }
+
+  // ---- running ----------------------------------------------------------------------------------------
+  run(v: number, budget: number): ExitReason {
+    this.enterVcpu(v);
+    this.left = budget;
+    try {
+      while (this.left > 0 && this.exit === EXIT.budget) {
+        try {
+          this.runLoop();
+        } catch (thrown) {
+          if (thrown !== FAULT) throw thrown;
+          this.deliverFault();
+        }
+      }
+    } finally {
+      this.leaveVcpu();
+    }
+    return this.exit;
+  }
+
+  private enterVcpu(v: number): void {
+    const { m } = this;
+    if (this.cacheEpoch !== this.i32[CACHE_EPOCH]) {
+      this.dropCaches();
+      this.cacheEpoch = this.i32[CACHE_EPOCH]!;
+    }
+    this.bindRegisters(v);
+    this.bindMemory(v);
+    this.exit = EXIT.budget;
+    this.ip = m.r32(v + VCPU.eip) | 0;
+    this.shadowed = m.r32(v + VCPU.shadow) !== 0 ? 1 : 0;
+    this.ticks = 0;
+    this.retired = 0;
+  }
+  private leaveVcpu(): void {
+    const { m, v } = this;
+    this.syncTime();
+    m.w32(v + VCPU.eip, this.ip);
+    m.w32(v + VCPU.shadow, this.shadowed !== 0 ? 1 : 0);
+    m.w32(v + VCPU.exit, this.exit);
+  }
+  protected syncTime(): void {
+    const { m } = this;
+    m.w64(T_AT, m.r64(T_AT) + this.ticks);
+    m.w64(TICKS_AT, m.r64(TICKS_AT) + this.ticks);
+    m.w64(INSTRUCTIONS_AT, m.r64(INSTRUCTIONS_AT) + this.retired);
+    this.ticks = 0;
+    this.retired = 0;
+  }
+
+  private runLoop(): void {
+    while (this.left > 0 && this.exit === EXIT.budget) {
+      const lin = (this.csBase + this.ip) | 0;
+      let op: Operation | undefined;
+      if ((lin & ~0xfff) === this.codeLin) {
+        op = this.codePage!.ops[lin & 0xfff];
+        if (op === undefined || op.version !== this.i32[VERSIONS + this.codePage!.mfn]) op = this.fetch(lin);
+      } else op = this.fetch(lin);
+      this.step(op);
+    }
+  }
+
+  /** Runs one instruction to its end: it retires, counts its tick, and single-steps if TF asks. */
+  private step(op: Operation): void {
+    const traced = this.i32[this.flagsAt]! & (EFLAGS_TF | EFLAGS_RF);
+    if (op.sensitive && this.pv && this.cpl !== 0) this.comparison.before(op);
+    this.execute(op);
+    this.ip = this.next;
+    this.left--;
+    this.ticks++;
+    if (this.again) this.again = false;
+    else this.retired++;
+    if (this.comparison.pending) this.comparison.after(op);
+    if (traced !== 0) this.afterTraced(traced);
+    if (this.shadowed !== 0) this.shadowed--;
+  }
+
+  /** Runs the description of `op` once at this.ip. */
+  execute(op: Operation): void {
+    const { insn } = op;
+    this.insn = insn;
+    this.opSize = insn.opSize;
+    this.addrSize = insn.addrSize;
+    this.next = (this.ip + op.length) | 0;
+    if (op.m1 !== undefined) {
+      op.m1.prepare();
+      if (op.m2 !== undefined) op.m2.prepare();
+    }
+    if (insn.invalid !== undefined) this.refuseBytes(insn);
+    op.run<number, Double>(this, op.a!, op.b!, op.c!);
+  }
+
+  private afterTraced(traced: number): void {
+    if ((traced & EFLAGS_RF) !== 0) this.i32[this.flagsAt] = this.i32[this.flagsAt]! & ~EFLAGS_RF;
+    if ((traced & EFLAGS_TF) === 0 || this.shadowed === 2 || this.exit !== EXIT.budget) return;
+    const { m, v } = this;
+    m.w32(v + VCPU.dr + 24, m.r32(v + VCPU.dr + 24) | DR6_BS);
+    this.faultVector = VECTOR_DB;
+    this.faultHasCode = false;
+    this.deliverEvent(false);
+  }
+
+  // ---- exceptions -------------------------------------------------------------------------------------
+  private deliverFault(): void {
+    this.comparison.cancel();
+    this.again = false;
+    this.deliverEvent(true);
+  }
+
+  /** Delivers the exception in the fault… fields; faults on the way make it a double fault, then a shutdown. */
+  private deliverEvent(resume: boolean): void {
+    let first = -1;
+    for (;;) {
+      const vector = this.faultVector;
+      try {
+        if (vector === VECTOR_PF && !this.pv) this.m.w32(this.v + VCPU.cr2, this.faultCr2);
+        const code = this.faultHasCode ? this.faultCode : undefined;
+        deliver<number, Double>(this, { vector, kind: 'exception', code, eip: this.ip, resume });
+        if (this.exit === EXIT.budget) {
+          this.ip = this.next;
+          this.left--;
+          this.ticks++;
+          this.shadowed = 0;
+        }
+        return;
+      } catch (thrown) {
+        if (thrown !== FAULT) throw thrown;
+      }
+      const second = this.faultVector;
+      if (first === VECTOR_DF || vector === VECTOR_DF) {
+        this.exit = EXIT.shutdown;
+        return;
+      }
+      const pair = contributory(vector)
+        ? contributory(second)
+        : vector === VECTOR_PF && (second === VECTOR_PF || contributory(second));
+      first = vector;
+      if (!pair) continue;
+      this.faultVector = VECTOR_DF;
+      this.faultCode = 0;
+      this.faultHasCode = true;
+    }
+  }
+
+  /** Bytes that are no instruction: named in a record, then #UD, or #GP(0) when there are too many. */
+  private refuseBytes(insn: Insn): never {
+    this.nameBytes(insn);
+    this.raise(insn.tooLong ? VECTOR_GP : 6, insn.tooLong ? 0 : undefined);
+  }
+  private nameBytes(insn: Insn): void {
+    this.syncTime();
+    const word = (at: number): number => {
+      let value = 0;
+      for (let i = 0; i < 4; i++) value |= (insn.bytes[at + i] ?? 0) << (8 * i);
+      return value >>> 0;
+    };
+    this.trace.emit(RT.ud, PH.none, OUT.none, this.subject(), insn.length, [word(0), word(4), word(8)]);
+  }
+  protected missingFeature(_what: string): void {
+    this.nameBytes(this.insn);
+    this.raise(VECTOR_GP, 0);
+  }
+
+  // ---- decoding ---------------------------------------------------------------------------------------
+  /** The operation at a linear address, decoded or found unchanged in the cache. */
+  private fetch(lin: number): Operation {
+    const host = this.hostExecute(lin);
+    if (host < 0) return this.decodeUncached(lin);
+    const mfn = (host - RAM_BASE) >>> 12;
+    let page = this.pages.get(mfn * 2 + (this.csD ? 1 : 0));
+    if (page === undefined) {
+      page = { mfn, ops: new Array<Operation | undefined>(4096).fill(undefined) };
+      this.pages.set(mfn * 2 + (this.csD ? 1 : 0), page);
+    }
+    this.watchCode(mfn);
+    const version = this.i32[VERSIONS + mfn]!;
+    let op = page.ops[lin & 0xfff];
+    if (op !== undefined && op.version !== version) {
+      if (this.unchanged(op, host)) op.version = version;
+      else op = undefined;
+    }
+    if (op === undefined) {
+      op = this.decodeUncached(lin);
+      op.version = version;
+      if ((lin & 0xfff) + op.length > 4096) return op; // reaches into another frame
+      page.ops[lin & 0xfff] = op;
+    } else if (!this.csFlat) this.checkLimit(op.length);
+    if (this.csFlat) {
+      this.codeLin = lin & ~0xfff;
+      this.codePage = page;
+    }
+    return op;
+  }
+  /** From here on a store to the frame is seen. */
+  private watchCode(mfn: number): void {
+    if ((this.frames.flags(mfn) & FRAME_CODE) !== 0) return;
+    this.frames.setFlag(mfn, FRAME_CODE);
+    this.validate();
+  }
+  private unchanged(op: Operation, host: number): boolean {
+    const { bytes } = op.insn;
+    for (let i = 0; i < bytes.length; i++) if (this.u8[host + i] !== bytes[i]) return false;
+    return true;
+  }
+  private checkLimit(length: number): void {
+    const last = (this.ip >>> 0) + length - 1;
+    if (last > this.m.r32((this.segAt + CS * 4 + 2) * 4)) this.raise(VECTOR_GP, 0);
+  }
+  private decodeUncached(lin: number): Operation {
+    const insn = decode((i) => {
+      this.checkLimit(i + 1);
+      const host = this.hostExecute((lin + i) | 0);
+      return host < 0 ? 0xff : this.u8[host]!;
+    }, this.csD);
+    return makeOperation(this, insn, 0, isSensitive);
+  }
+
+  // ---- where the program goes on ----------------------------------------------------------------------
+  eip(): number {
+    return this.ip;
+  }
+  nextEip(): number {
+    return (this.ip + this.insn.length) | 0;
+  }
+  jump(target: number): void {
+    const to = this.opSize === 16 ? target & 0xffff : target;
+    if (!this.csFlat && to >>> 0 > this.m.r32((this.segAt + CS * 4 + 2) * 4)) this.raise(VECTOR_GP, 0);
+    this.next = to;
+  }
+  setEip(value: number): void {
+    this.next = value;
+  }
+  repeat(body: () => void): void {
+    const { rep, form } = this.insn;
+    if (rep === 'none' || form.rep === undefined) {
+      body();
+      return;
+    }
+    const count = this.reg(1, this.addrSize);
+    if (count === 0) return;
+    body();
+    const left = (count - 1) | 0;
+    this.setReg(1, this.addrSize, left);
+    let more = left !== 0;
+    if (form.rep === 'repcc') more &&= this.flag('zf') === (rep === 'rep' ? 1 : 0);
+    if (more) {
+      this.next = this.ip;
+      this.again = true;
+    }
+  }
+
+  // ---- on behalf of the hypervisor --------------------------------------------------------------------
+  emulate(v: number, env: SystemEnv): EmulateResult {
+    this.enterVcpu(v);
+    const saved = this.m.u32.slice(v >>> 2, (v + VCPU.ldtr) >>> 2);
+    let bytes = new Uint8Array(0),
+      mnemonic = '';
+    const rest = (result: EmulateResult): EmulateResult => {
+      this.env = undefined;
+      this.storeHook = undefined;
+      this.again = false;
+      return result;
+    };
+    try {
+      const op = this.decodeUncached((this.csBase + this.ip) | 0);
+      bytes = Uint8Array.from(op.insn.bytes);
+      mnemonic = op.insn.form.mnemonic;
+      if (op.insn.invalid !== undefined || !env.allows(mnemonic, this.cpl))
+        return rest({ kind: 'unhandled', mnemonic, bytes });
+      this.env = env;
+      if (env.store !== undefined) this.storeHook = hookOf(env);
+      this.execute(op);
+      this.m.w32(v + VCPU.eip, this.next);
+      return rest({ kind: 'done', mnemonic, bytes });
+    } catch (thrown) {
+      if (thrown !== FAULT && thrown !== REFUSAL) {
+        rest({ kind: 'unhandled', mnemonic, bytes });
+        throw thrown;
+      }
+      this.m.u32.set(saved, v >>> 2);
+      if (thrown === REFUSAL) return rest({ kind: 'unhandled', mnemonic, bytes });
+      const { faultVector: vector, faultCr2: cr2 } = this;
+      return rest({
+        kind: 'fault',
+        vector,
+        code: this.faultHasCode ? this.faultCode : undefined,
+        cr2,
+        bytes,
+      });
+    }
+  }
+}
+
+function hookOf(env: SystemEnv): (lin: number, size: number, lo: number, hi: number) => boolean {
+  return (lin, size, lo, hi) => {
+    const taken = env.store!(lin, size as 8 | 16 | 32 | 64, lo >>> 0, hi >>> 0);
+    if (taken === REFUSED) throw REFUSAL;
+    return taken;
+  };
+}
+
+/** Whether the frame of an exception carries an error code. */
+export const hasErrorCode = (vector: number): boolean => ((ERROR_CODE_VECTORS >>> vector) & 1) !== 0;

@@ -1,0 +1,98 @@
+// The TLBs of a vCPU, in CACHE: six tables (read, write, execute, each for supervisor and for user), hashed by page number.
+//
+//   entry  word 0: linear page (low 12 bits zero), or 1 when empty      word 1: memory offset of the page
+//
+// Hashed rather than direct (4 MiB each): 6 × 1024 entries cost 48 KiB a vCPU and one compare more. The rest of the 64 KiB holds what
+// the tables were filled under: epochs and control registers. Whoever sees them moved clears the tables first.
+
+import { CTL } from '../memory/frames.ts';
+import { CACHE_AREAS, CONTROL, cacheArea, vcpuIndex } from '../memory/map.ts';
+import { layout } from '../memory/layout.ts';
+import type { Memory } from '../memory/memory.ts';
+import { VCPU } from './vcpu.ts';
+
+export const TLB_ENTRIES = 1024;
+const TABLE_WORDS = TLB_ENTRIES * 2;
+export const TLB_EMPTY = 1;
+
+const VCPU_TLB_SIZE = 64 * 1024;
+const TABLES_WORDS = 6 * TABLE_WORDS;
+
+/** What the tables depend on, behind them. `filled`: bit t set when table t holds anything. */
+const SEEN = layout('TLB_SEEN', {
+  cacheEpoch: 'u32',
+  tlbEpoch: 'u32',
+  writeEpoch: 'u32',
+  cr0: 'u32',
+  cr3: 'u32',
+  cr4: 'u32',
+  efer: 'u32',
+  mode: 'u32',
+  filled: 'u32',
+});
+
+if (CACHE_AREAS.find((a) => a[0] === 'tlb')![2] % VCPU_TLB_SIZE !== 0)
+  throw new Error('TLB area has no whole slots');
+
+const AREA = cacheArea('tlb');
+/** Word index of table `access` (READ WRITE EXECUTE) for user or supervisor of vCPU record v. */
+export const tlbTable = (v: number, access: number, user: boolean): number =>
+  ((AREA + vcpuIndex(v) * VCPU_TLB_SIZE) >>> 2) + (access + (user ? 3 : 0)) * TABLE_WORDS;
+
+const WRITE_TABLES = 0b010010,
+  ALL_TABLES = 0b111111;
+
+const seenAt = (v: number): number => AREA + vcpuIndex(v) * VCPU_TLB_SIZE + 4 * TABLES_WORDS;
+
+/** Empties the tables of vCPU v named by the bits of `which`. */
+function clear(m: Memory, v: number, which: number): void {
+  const at = seenAt(v) + SEEN.filled;
+  const filled = m.r32(at) & which;
+  const first = (AREA + vcpuIndex(v) * VCPU_TLB_SIZE) >>> 2;
+  for (let t = 0; t < 6; t++) {
+    if ((filled & (1 << t)) === 0) continue;
+    m.u32.fill(TLB_EMPTY, first + t * TABLE_WORDS, first + (t + 1) * TABLE_WORDS);
+  }
+  m.w32(at, m.r32(at) & ~which);
+}
+
+export function clearTlb(m: Memory, v: number): void {
+  clear(m, v, ALL_TABLES);
+}
+
+/** Notes that table `access` gets an entry, so that clearing knows. */
+export function noteFilled(m: Memory, v: number, access: number, user: boolean): void {
+  const at = seenAt(v) + SEEN.filled;
+  m.w32(at, m.r32(at) | (1 << (access + (user ? 3 : 0))));
+}
+
+const DEPENDS = [
+  [SEEN.cr0, VCPU.cr0],
+  [SEEN.cr3, VCPU.cr3],
+  [SEEN.cr4, VCPU.cr4],
+  [SEEN.efer, VCPU.efer],
+  [SEEN.mode, VCPU.mode],
+] as const;
+
+/** Empties what may be stale since vCPU v last looked. True if translations other than for writing were dropped. */
+export function validateTlb(m: Memory, v: number): boolean {
+  const seen = seenAt(v);
+  const cache = m.r32(CONTROL + CTL.cacheEpoch),
+    tlb = m.r32(CONTROL + CTL.tlbEpoch),
+    write = m.r32(CONTROL + CTL.writeEpoch);
+  let stale = m.r32(seen + SEEN.cacheEpoch) !== cache || m.r32(seen + SEEN.tlbEpoch) !== tlb;
+  for (const [at, field] of DEPENDS) {
+    const now = m.r32(v + field);
+    if (m.r32(seen + at) === now) continue;
+    m.w32(seen + at, now);
+    stale = true;
+  }
+  if (stale) {
+    m.w32(seen + SEEN.filled, ALL_TABLES); // a fresh CACHE is all zero, and zero is not an empty entry
+    clear(m, v, ALL_TABLES);
+  } else if (m.r32(seen + SEEN.writeEpoch) !== write) clear(m, v, WRITE_TABLES);
+  m.w32(seen + SEEN.cacheEpoch, cache);
+  m.w32(seen + SEEN.tlbEpoch, tlb);
+  m.w32(seen + SEEN.writeEpoch, write);
+  return stale;
+}
