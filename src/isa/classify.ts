@@ -7,6 +7,7 @@ import { semantics } from './builder.ts';
 import { CR0_PE, CR4_TSD, CR4_UMIP } from './derived.ts';
 import { evaluate, type Known } from './evaluate.ts';
 import { conditionText } from './expression.ts';
+import { reasonText } from './classify-text.ts';
 import { sampleInsns } from './samples.ts';
 import { record } from './symbolic.ts';
 import { type Place, type Statement, statements, usedBy, Value, valuesOf } from './tree.ts';
@@ -53,7 +54,11 @@ export interface Classification {
   /** Mode bits that make it trap where it otherwise would not. */
   readonly modes: readonly ModeBit[];
   readonly effects: readonly Effect[];
-  /** One sentence. */
+  /** It raises an exception at CPL 0 too, whatever its operands are. */
+  readonly alwaysFaults: boolean;
+  /** The I/O permission bitmap can allow what IOPL refuses. */
+  readonly ioBitmap: boolean;
+  /** One English sentence; classify-text.ts makes it and knows other languages. */
   readonly reason: string;
 }
 
@@ -86,8 +91,8 @@ const CR4_VME = 0x1,
 
 /** In virtual-8086 mode a selector is a paragraph number, and loading one leaves level and mode alone. */
 const NOT_SYSTEM_IN_VM86 = new Set(['cs', 'ss', 'cpl', 'vm']);
-/** Places of the tree that carry no system state of their own. */
-const EXEMPT = new Set(['tsc']);
+/** Of the system, but the same at every level: the theorem of Popek and Goldberg is about everything but time. */
+const SAME_AT_EVERY_LEVEL = new Set(['tsc']);
 
 class Walk {
   readonly reached: Reached[] = [];
@@ -230,7 +235,7 @@ class Walk {
     if (!place.startsWith('sys:')) return;
     const name = place.slice('sys:'.length);
     if (access === 'write') this.overwritten.add(name);
-    if (this.checking > 0 || EXEMPT.has(name) || (this.vm86 && NOT_SYSTEM_IN_VM86.has(name))) return;
+    if (this.checking > 0 || (this.vm86 && NOT_SYSTEM_IN_VM86.has(name))) return;
     this.reached.push({ access, name, path: [...this.path] });
   }
 }
@@ -343,7 +348,7 @@ export function outcomeOf(
   const walk = new Walk(tree, circumstances.vm86 === true ? 3 : cpl, circumstances);
   if (walk.run() === 'faults') return 'traps';
   if (cpl === 0 && circumstances.vm86 !== true) return 'right';
-  return walk.reached.length > 0 ? 'silent' : 'right';
+  return walk.reached.some(({ name }) => !SAME_AT_EVERY_LEVEL.has(name)) ? 'silent' : 'right';
 }
 
 /** Outcome of one instruction at CPL `cpl`: see Outcome. In virtual-8086 mode the level is 3 whatever `cpl` says. */
@@ -371,70 +376,6 @@ function classOf(tree: readonly Statement[], modes: readonly ModeBit[]): Instruc
   return modes.length > 0 ? 'mode-conditional' : 'innocuous';
 }
 
-const MODE_NAMES: Readonly<Record<ModeBit, string>> = {
-  umip: 'CR4.UMIP is set and CPL is above 0',
-  tsd: 'CR4.TSD is set and CPL is above 0',
-  vm86: 'the processor is in virtual-8086 mode',
-  ts: 'CR0.TS is set',
-};
-
-const listed = (words: readonly string[], and = 'and'): string =>
-  words.length < 2 ? words.join('') : `${words.slice(0, -1).join(', ')} ${and} ${words[words.length - 1]}`;
-
-const SPOKEN: Readonly<Record<string, string>> = {
-  descriptor: 'the descriptor tables',
-  idt: 'the interrupt descriptor table',
-  tss: 'the task state segment',
-  msr: 'model-specific registers',
-  port: 'I/O ports',
-  tlb: 'the TLB',
-  halt: 'the halt state',
-  cs: 'CS (its RPL is the privilege level)',
-  ss: 'SS (its RPL is the privilege level)',
-};
-
-/** What the places are called in a sentence: registers whole, and not at all where the table they lead to is named. */
-function spoken(names: readonly string[]): string {
-  const tables = names.includes('descriptor');
-  const words = names
-    .map((name) => name.split('.')[0]!)
-    .filter((name) => !(tables && (name === 'gdtr' || name === 'ldtr')))
-    .filter((name) => !(names.includes('idt') && name === 'idtr'))
-    .filter((name) => !(names.includes('tss') && name === 'tr'));
-  return listed([...new Set(words)].map((name) => SPOKEN[name] ?? name.toUpperCase()));
-}
-
-function touches(effects: readonly Effect[]): string {
-  const names = (access: 'read' | 'write') =>
-    spoken(effects.filter((e) => e.access === access).map((e) => e.name));
-  const reads = names('read'),
-    writes = names('write');
-  return [reads && `reads ${reads}`, writes && `writes ${writes}`].filter(Boolean).join(', and ');
-}
-
-function reasonOf(
-  kind: InstructionClass,
-  modes: readonly ModeBit[],
-  effects: readonly Effect[],
-  bitmap: boolean,
-): string {
-  const names = modes.map((mode) => MODE_NAMES[mode]);
-  const unless = names.length > 0 ? `, unless ${listed(names, 'or')}` : '';
-  const what = touches(effects);
-  switch (kind) {
-    case 'privileged':
-      return `It is refused at every level but CPL 0${what && `; there it ${what}`}.`;
-    case 'iopl-privileged':
-      return `It is refused where CPL is above IOPL${bitmap ? ', unless the I/O permission bitmap allows the port' : ''}${what && `; elsewhere it ${what}`}.`;
-    case 'sensitive-unprivileged':
-      return `It runs at every level without a trap${unless}; yet it ${what}.`;
-    case 'mode-conditional':
-      return `It runs at every level${unless}.`;
-    case 'innocuous':
-      return 'It neither reads nor writes anything that belongs to the system.';
-  }
-}
-
 /** Class, effects and reason of one recorded instruction. */
 export function classifyTree(
   tree: readonly Statement[],
@@ -446,10 +387,15 @@ export function classifyTree(
     ([mode]) => mode,
   );
   const kind = classOf(tree, modes);
-  const reason = alwaysFaults
-    ? 'It raises an exception at every level, CPL 0 included.'
-    : reasonOf(kind, modes, effects, !always(tree, 3, { ioAllowed: true }));
-  return { class: kind, silent: kind === 'sensitive-unprivileged', modes, effects, reason };
+  const facts = {
+    class: kind,
+    silent: kind === 'sensitive-unprivileged',
+    modes,
+    effects,
+    alwaysFaults,
+    ioBitmap: kind === 'iopl-privileged' && !always(tree, 3, { ioAllowed: true }),
+  };
+  return { ...facts, reason: reasonText(facts, 'en') };
 }
 
 /** Class, effects and reason of one instruction. Throws NotDescribedError. */

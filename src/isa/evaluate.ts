@@ -84,6 +84,8 @@ const TRUTHS = new Set(['eq', 'ne', 'ltU', 'leU', 'ltS', 'leS', 'flag', 'ioRefus
 export function isTruth(value: Value): boolean {
   if (TRUTHS.has(value.op)) return true;
   if (value.op === 'sys') return ['if', 'vm', 'vif', 'vip', 'ts'].includes(value.args[0] as string);
+  if (value.op === 'select')
+    return value.args.slice(1).every((arg) => typeof arg === 'object' && isTruth(arg));
   if (value.op === 'and' || value.op === 'or' || value.op === 'xor')
     return value.args.every((arg) => typeof arg === 'object' && isTruth(arg));
   return value.op === 'const' && ((value.args[0] as number) & ~1) === 0;

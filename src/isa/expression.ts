@@ -134,7 +134,9 @@ export class ExpressionWriter {
 
   /** A value as a condition, or the opposite of one. */
   condition(value: Value, holds = true): string {
-    if (this.names.has(value)) return `${this.names.get(value)} ${holds ? '≠' : '='} 0`;
+    const name = this.names.get(value);
+    if (name !== undefined)
+      return isTruth(value) ? `${name} = ${holds ? 1 : 0}` : `${name} ${holds ? '≠' : '='} 0`;
     const bit = this.controlBit(value);
     if (bit !== undefined) return `${bit.name} = ${bit.set === holds ? 1 : 0}`;
     const inner = this.negated(value);

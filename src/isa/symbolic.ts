@@ -40,6 +40,13 @@ const FLAGS_WRITTEN: Readonly<Record<FlagsKind, readonly Place[]>> = {
 /** Operations that give back one operand when the other is neutral: zero, or all ones for `and`. */
 const NEUTRAL = new Set(['add', 'sub', 'or', 'xor', 'and', 'shl', 'shr', 'sar']);
 const COMMUTATIVE = new Set(['add', 'or', 'xor', 'and']);
+/** Operations that take a plain number: a constant, or a size in bits. */
+const SIZED = new Set(['const', 'zx', 'sx']);
+
+function onlyValues(op: string, args: readonly Argument[]): void {
+  if (!args.every((arg) => arg instanceof Value)) throw new TypeError(`${op} takes values of the builder`);
+}
+
 const constantOf = (value: Value): number | undefined =>
   value.op === 'const' ? (value.args[0] as number) >>> 0 : undefined;
 
@@ -94,10 +101,12 @@ export class SymbolicBuilder extends DerivedBuilder<Value, Value> implements Bui
   }
 
   private word(op: string, ...args: Argument[]): Value {
+    if (!SIZED.has(op)) onlyValues(op, args);
     return this.value(op, 32, args);
   }
 
   private double_(op: string, ...args: Argument[]): Value {
+    onlyValues(op, args);
     return this.value(op, 64, args);
   }
 

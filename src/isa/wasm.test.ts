@@ -262,10 +262,13 @@ function isDescribed(vector: Vector): boolean {
   return insn.invalid === undefined && isFetched(vector, insn) && !next && !readsDescriptors(insn);
 }
 
+const DESCRIPTOR_READERS = new Set(
+  TABLE.filter((form) =>
+    sampleInsns(form).some((insn) => classifyInsn(insn).effects.some(({ name }) => name === 'descriptor')),
+  ).map((form) => form.semantics),
+);
 /** Far transfers and segment loads: this machine has no descriptor tables. */
-function readsDescriptors(insn: Insn): boolean {
-  return classifyInsn(insn).effects.some(({ name }) => name === 'descriptor');
-}
+const readsDescriptors = (insn: Insn): boolean => DESCRIPTOR_READERS.has(insn.form.semantics);
 
 const FOLDER = new URL('../cpu/vectors/', import.meta.url);
 const readVectors = (file: string): Vector[] =>
