@@ -1,46 +1,28 @@
 // Everything that falls on an exact tick: one-shot timers, poll timeouts, the periodic tick of the vCPU that runs, watchdogs, the end of
 // a slice that somebody else waits for. Both functions read STATE alone and in a fixed order.
 
-import { VCPU } from '../cpu/vcpu.ts';
 import { HEADER } from '../memory/map.ts';
 import { MACHINE } from '../trace/recorder.ts';
 import { SWITCH } from '../trace/records.ts';
 import { raiseVirq } from './event-channels.ts';
 import { shutdownDomain, SHUTDOWN } from './lifecycle.ts';
 import { giveUp, queueLength, runstate, wake } from './run-queue.ts';
-import { DOMAIN, DOMAIN_STATE, domains, RUNSTATE, vcpuSlots, XVCPU, xv } from './state.ts';
+import { DOMAIN, domains, RUNSTATE, vcpuSlots, XEN, XEN_AT, XVCPU, xv } from './state.ts';
+import { domainRuns, NR_WATCHDOGS, refreshDeadline, sooner, ticking } from './timer-deadline.ts';
 import { periodicTick, TIMER_KIND, timerRecord } from './timers.ts';
 import { VIRQ_TIMER } from './virqs.ts';
 import type { Xen } from './xen.ts';
 
-const NR_WATCHDOGS = 2;
-const domainRuns = (x: Xen, d: number): boolean => x.m.r32(d + DOMAIN.state) === DOMAIN_STATE.running;
-const ticking = (x: Xen, v: number): boolean =>
-  x.m.r32(v + VCPU.used) !== 0 && runstate(x, v) !== RUNSTATE.offline;
-
-/** T of the earliest deadline, Infinity when there is none. */
+/** T of the earliest deadline, Infinity when there is none. Asked twice for every exit: it looks at four words. */
 export function nextDeadline(x: Xen): number {
   const { m } = x;
-  let at = Infinity;
-  const sooner = (T: number): void => {
-    if (T !== 0 && T < at) at = T;
-  };
-  for (const v of vcpuSlots()) {
-    if (!ticking(x, v)) continue;
-    const p = xv(v);
-    sooner(m.r64(p + XVCPU.singleshot));
-    if (m.r32(p + XVCPU.polling) !== 0) sooner(m.r64(p + XVCPU.pollDeadline));
-  }
-  for (const d of domains(m)) {
-    if (!domainRuns(x, d)) continue;
-    for (let i = 0; i < NR_WATCHDOGS; i++) sooner(m.r64(d + DOMAIN.watchdog + 8 * i));
-  }
+  let T = sooner(Infinity, m.r64(XEN_AT + XEN.timerDeadline));
   const current = x.current;
   if (current !== 0 && runstate(x, current) === RUNSTATE.running) {
-    if (m.r64(xv(current) + XVCPU.periodic) !== 0) sooner(m.r64(xv(current) + XVCPU.periodicNext));
-    if (queueLength(x) !== 0) sooner(m.r64(HEADER + MACHINE.sliceEnd));
+    if (m.r64(xv(current) + XVCPU.periodic) !== 0) T = sooner(T, m.r64(xv(current) + XVCPU.periodicNext));
+    if (queueLength(x) !== 0) T = sooner(T, m.r64(HEADER + MACHINE.sliceEnd));
   }
-  return at;
+  return T;
 }
 
 /** Does everything whose deadline T has reached. */
@@ -65,6 +47,7 @@ export function onDeadline(x: Xen): void {
     periodicTick(x, current);
     if (queueLength(x) !== 0 && due(HEADER + MACHINE.sliceEnd)) giveUp(x, current, SWITCH.slice);
   }
+  refreshDeadline(x);
   trace.cause = before;
 }
 

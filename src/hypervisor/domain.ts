@@ -13,6 +13,8 @@ import { destroyGrants, initGrantTable } from './grant-table.ts';
 import { setM2p } from './m2p.ts';
 import { allocXenFrame, freeXenFrame, releaseDomainFrames } from './page-alloc.ts';
 import { dropBasePtr, unpinAll } from './pagetables.ts';
+import { tellToolstack } from './lifecycle.ts';
+import { retireVcpu } from './run-queue.ts';
 import { wake } from './schedule.ts';
 import {
   DOMAIN,
@@ -180,6 +182,7 @@ export function destroyDomain(x: Xen, d: number): void {
   if (built) freeXenFrame(x, m.r32(d + DOMAIN.sharedInfoMfn), d);
   x.trace.emit(RT.domain, PH.none, OUT.none, NOBODY, DOMAIN_OP.destroyed, [domid]);
   m.w32(d + DOMAIN.used, 0);
+  tellToolstack(x, d);
 }
 
 /** Frames of a domain that ends lose their pseudo-physical numbers. */
@@ -191,6 +194,7 @@ function forgetM2p(x: Xen, domid: number): void {
 
 function destroyVcpu(x: Xen, v: number): void {
   const { m } = x;
+  retireVcpu(x, v);
   dropGdt(x, v);
   releaseVcpuInfo(x, v);
   dropBasePtr(x, v);

@@ -51,8 +51,13 @@ function stop(x: Xen, d: number, asked: number, rule: number): void {
     code,
     rule,
   ]);
+  tellToolstack(x, d);
+}
+
+/** VIRQ_DOM_EXC to whoever looks after domains: domain d has stopped or is gone. */
+export function tellToolstack(x: Xen, d: number): void {
   for (const domid of [0, DOMID_SERVICE]) {
-    const listener = findDomain(m, domid);
-    if (listener !== 0 && listener !== d) raiseVirq(x, m.r32(listener + DOMAIN.vcpus), VIRQ_DOM_EXC);
+    const listener = findDomain(x.m, domid);
+    if (listener !== 0 && listener !== d) raiseVirq(x, x.m.r32(listener + DOMAIN.vcpus), VIRQ_DOM_EXC);
   }
 }

@@ -6,6 +6,7 @@ import { HEADER } from '../memory/map.ts';
 import { MACHINE } from '../trace/recorder.ts';
 import { SWITCH } from '../trace/records.ts';
 import { DOMAIN, DOMAIN_STATE, RUNSTATE, XEN, XEN_AT, XVCPU, xv } from './state.ts';
+import { refreshDeadline } from './timer-deadline.ts';
 import { startTimers } from './timers.ts';
 import type { Xen } from './xen.ts';
 
@@ -76,6 +77,7 @@ export function wake(x: Xen, v: number): void {
     if (m.r32(p + XVCPU.up) === 0) return;
     startTimers(x, v);
   }
+  const timed = state === RUNSTATE.offline || m.r64(p + XVCPU.pollDeadline) !== 0;
   m.w32(p + XVCPU.polling, 0);
   m.w64(p + XVCPU.pollDeadline, 0);
   if (x.current === 0 && queueLength(x) === 0) {
@@ -83,6 +85,7 @@ export function wake(x: Xen, v: number): void {
   }
   setRunstate(x, v, RUNSTATE.runnable);
   enqueue(x, v);
+  if (timed) refreshDeadline(x);
 }
 
 /** Lets the vCPU sleep until it is woken. `reason` is what the switch record will say (SWITCH). */
@@ -96,10 +99,16 @@ export function giveUp(x: Xen, v: number, reason: number): void {
 }
 /** Takes the vCPU off the machine: shut down, crashed, or down. */
 export function takeOffline(x: Xen, v: number, reason: number): void {
-  dequeue(x, v);
   leave(x, v, RUNSTATE.offline, reason);
+  refreshDeadline(x);
+}
+/** Takes a vCPU that is about to be destroyed off the machine for good; its slot may be used anew afterwards. */
+export function retireVcpu(x: Xen, v: number): void {
+  takeOffline(x, v, SWITCH.shutdown);
+  if (v === x.current) x.m.w32(HEADER + MACHINE.current, 0);
 }
 function leave(x: Xen, v: number, state: number, reason: number): void {
+  dequeue(x, v);
   if (runstate(x, v) !== state) setRunstate(x, v, state);
   if (v === x.current) x.m.w32(HEADER + MACHINE.lastSwitch, reason);
 }

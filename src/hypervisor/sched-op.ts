@@ -12,6 +12,7 @@ import { recordShutdownCode, shutdownDomain } from './lifecycle.ts';
 import { refuse } from './refuse.ts';
 import { block, giveUp } from './run-queue.ts';
 import { DOMAIN, findDomain, XVCPU, xv } from './state.ts';
+import { NR_WATCHDOGS, refreshDeadline } from './timer-deadline.ts';
 import { deadlineOf } from './timers.ts';
 import type { Xen } from './xen.ts';
 
@@ -37,7 +38,6 @@ export const SCHEDOPS = [
 ] as const;
 
 const MAX_POLL_PORTS = 128;
-const NR_WATCHDOGS = 2;
 const NS_PER_SECOND = 1e9;
 
 /** sched_op (29): (cmd, arg*). */
@@ -146,6 +146,7 @@ function sleepPolling(x: Xen, v: number, ports: readonly number[], lo: number, h
   const ns = hi >= 0x80000000 ? 1 : hi * 4294967296 + lo; // a negative time has passed
   m.w64(p + XVCPU.pollDeadline, ns === 0 ? 0 : deadlineOf(x, ns));
   block(x, v, SWITCH.poll);
+  refreshDeadline(x);
 }
 
 function remoteShutdown(x: Xen, v: number, arg: number): number {
@@ -175,6 +176,7 @@ function watchdog(x: Xen, v: number, arg: number): number {
     for (let n = 1; n <= NR_WATCHDOGS; n++) {
       if (m.r64(at(n)) !== 0) continue;
       m.w64(at(n), expiry);
+      refreshDeadline(x);
       x.act('sched.watchdog', [n, seconds]);
       return n;
     }
@@ -182,6 +184,7 @@ function watchdog(x: Xen, v: number, arg: number): number {
   }
   if (!x.check('sched.watchdog-in-use', id <= NR_WATCHDOGS && m.r64(at(id)) !== 0, id)) return -ERRNO.EINVAL;
   m.w64(at(id), seconds === 0 ? 0 : expiry);
+  refreshDeadline(x);
   x.act('sched.watchdog', [id, seconds]);
   return 0;
 }

@@ -20,6 +20,7 @@ import {
   shutdownDomain,
 } from './schedule.ts';
 import { DOMAIN, DOMAIN_STATE, RUNSTATE, XEN, XEN_AT, XVCPU, xv } from './state.ts';
+import { earliestTimer } from './timer-deadline.ts';
 import { doSetTimerOp, TIMER_KIND } from './timers.ts';
 
 const op = (b: EventBench, g: Guest, cmd: number, ...words: number[]): number =>
@@ -354,6 +355,44 @@ describe('timers', () => {
     schedule(x);
     expect(timerEvents(b)).toEqual([TIMER_KIND.periodic]);
     expect(nextDeadline(x)).toBe(8_500_000);
+  });
+});
+
+describe('the earliest timer', () => {
+  const step = fc.record({
+    who: fc.integer({ min: 0, max: 2 }),
+    op: fc.integer({ min: 0, max: 7 }),
+    ns: fc.integer({ min: 0, max: 2_000_000 }),
+  });
+  it('is the one a look at all of them finds, after any sequence of operations', () => {
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
+        const b = eventBench(),
+          guests = [b.guest(), b.guest(), b.guest()],
+          { x } = b;
+        const ports = guests.map((g) => allocUnbound(x, g.d, 0));
+        for (const s of steps) {
+          const g = guests[s.who]!;
+          schedule(x);
+          if (x.m.r32(g.d + DOMAIN.state) === DOMAIN_STATE.running) {
+            if (s.op <= 1) doSetTimerOp(x, g.v, hc(s.op === 0 ? x.T * 10 + s.ns : 0, 0));
+            if (s.op === 2 && x.current === g.v) op(b, g, SCHEDOP.poll, 0, 0, x.T * 10 + s.ns, 0);
+            if (s.op === 3) op(b, g, SCHEDOP.watchdog, s.ns % 4, s.ns % 3);
+            if (s.op === 4) setPending(x, g.d, ports[s.who]!);
+            if (s.op === 5 && s.ns < 100_000) shutdownDomain(x, g.d, 0);
+          }
+          if (s.op >= 6) {
+            b.at(x.T + Math.floor(s.ns / 10));
+            if (x.T >= nextDeadline(x)) onDeadline(x);
+            expect(nextDeadline(x)).toBeGreaterThan(s.op === 7 ? 0 : x.T);
+          }
+          b.records();
+          const kept = x.m.r64(XEN_AT + XEN.timerDeadline);
+          expect(kept === 0 ? Infinity : kept).toBe(earliestTimer(x));
+        }
+      }),
+      { numRuns: 100 },
+    );
   });
 });
 

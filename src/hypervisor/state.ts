@@ -183,6 +183,7 @@ export const XEN = layout('XEN', {
   serviceVcpu: 'u32',
   storeRoot: 'u32', // toolstack: arena root frame of xenstored
   consoleRoot: 'u32', // toolstack: xenconsoled
+  timerDeadline: 'u64', // T of the earliest one-shot timer, poll timeout or watchdog, 0 = none (deadlines.ts)
   serviceNextPort: 'u32', // toolstack: where the service domain looks for the next pending port, so that none starves
   loadedVcpu: 'u32', // the vCPU whose segment registers were loaded last
   extra: ['u32', 63],

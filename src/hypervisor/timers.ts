@@ -8,6 +8,7 @@ import { raiseVirq } from './event-channels.ts';
 import type { HypercallArgs } from './hypercall-types.ts';
 import { XVCPU, xv } from './state.ts';
 import { systemTime, tickOf } from './time.ts';
+import { refreshDeadline } from './timer-deadline.ts';
 import { VIRQ_TIMER } from './virqs.ts';
 import type { Xen } from './xen.ts';
 
@@ -76,10 +77,12 @@ export function setPeriodic(x: Xen, v: number, period: number): void {
 export function setSingleshot(x: Xen, v: number, ns: number): void {
   const at = deadlineOf(x, ns);
   x.m.w64(xv(v) + XVCPU.singleshot, at);
+  refreshDeadline(x);
   x.act('timer.armed', [at >>> 0, Math.floor(at / TWO_32)]);
 }
 export function stopSingleshot(x: Xen, v: number): void {
   x.m.w64(xv(v) + XVCPU.singleshot, 0);
+  refreshDeadline(x);
   x.act('timer.stopped');
 }
 

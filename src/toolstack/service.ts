@@ -3,7 +3,7 @@
 
 import { DOMID_SERVICE } from '../hypervisor/abi/domid.ts';
 import { createDomainRecord } from '../hypervisor/domain.ts';
-import { bindVirq } from '../hypervisor/event-channels.ts';
+import { bindVirq, closePort } from '../hypervisor/event-channels.ts';
 import {
   getPort,
   isPending,
@@ -109,6 +109,7 @@ function nextPort(x: Xen, d: number): number {
 function serve(x: Xen, d: number, port: number, daemons: Daemons): number {
   const state = portState(x, d, port);
   if (state === PORT_STATE.virq) {
+    closeOrphans(x, d);
     for (const guest of domains(x.m))
       if (x.m.r32(guest + DOMAIN.state) >= DOMAIN_STATE.shutDown) lastWords(x, guest, daemons);
     return 0;
@@ -119,6 +120,17 @@ function serve(x: Xen, d: number, port: number, daemons: Daemons): number {
   if (port === x.m.r32(guest + DOMAIN.consoleRemotePort)) return daemons.console(x, guest);
   if (port === x.m.r32(guest + DOMAIN.storeRemotePort)) return daemons.store(x, guest);
   return 0;
+}
+
+/** Ports whose other end went with its domain are closed, so that domains may come and go for ever. */
+function closeOrphans(x: Xen, d: number): void {
+  const nr = x.m.r32(d + DOMAIN.nrPorts);
+  for (let port = 1; port < nr; port++) {
+    const orphan =
+      portState(x, d, port) === PORT_STATE.unbound &&
+      findDomain(x.m, getPort(x, d, port, PORT.remoteDomid)) === 0;
+    if (orphan) closePort(x, d, port);
+  }
 }
 
 /** What a stopped guest wrote last is still shown. */

@@ -2,6 +2,7 @@ import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { DOMID_SERVICE } from '../hypervisor/abi/domid.ts';
 import { allocUnbound, bindInterdomain, closePort, sendPort } from '../hypervisor/event-channels.ts';
+import { destroyDomain } from '../hypervisor/domain.ts';
 import { type EventBench, eventBench, type Guest, mustFind } from '../hypervisor/events-testing.ts';
 import { isPending } from '../hypervisor/evtchn-ports.ts';
 import { getPage, takeType } from '../hypervisor/page-info.ts';
@@ -241,6 +242,35 @@ describe('the service domain', () => {
     closePort(x, g.d, x.m.r32(g.d + DOMAIN.consolePort));
     expect(drainService(s)).toBeGreaterThan(0);
     expect(serviceBusy(x)).toBe(false);
+  });
+
+  it('lets go of its ports when a domain is destroyed, so that thousands may come and go', () => {
+    const s = setup(),
+      { x } = s.b;
+    const service = s.service;
+    for (let i = 0; i < 40; i++) {
+      const g = s.b.guest();
+      for (let n = 0; n < 40; n++) {
+        const port = bindInterdomain(x, service, g.domid, allocUnbound(x, g.d, DOMID_SERVICE));
+        expect(port).toBeGreaterThan(0);
+      }
+      destroyDomain(x, g.d);
+      drainService(s);
+      s.b.records();
+    }
+    expect(x.m.r32(service + DOMAIN.nrPorts)).toBe(128);
+  });
+
+  it('a destroyed domain leaves the run queue and the pCPU', () => {
+    const s = setup(2),
+      [a, c] = s.guests as [Guest, Guest],
+      { x } = s.b;
+    drainService(s);
+    expect(schedule(x)).not.toBe(0);
+    destroyDomain(x, a.d);
+    destroyDomain(x, c.d);
+    drainService(s);
+    expect([schedule(x), x.m.r32(XEN_AT + XEN.runQueueLength)]).toEqual([0, 0]);
   });
 
   it('a daemon that is not done is asked again', () => {
