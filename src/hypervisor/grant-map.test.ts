@@ -19,7 +19,7 @@ import { eventBench } from './events-testing.ts';
 import { ACTIVE, activeAt, nrEntries } from './grant-entries.ts';
 import { destroyGrants } from './grant-table.ts';
 import { flagsOf, grant, map, mapper, NX, op, pinOf, refs, s16, unmap } from './grants-testing.ts';
-import { HANDLES_PER_FRAME } from './maptrack.ts';
+import { HANDLES_PER_FRAME, handlesInUse } from './maptrack.ts';
 import { allocDomainFrame } from './page-alloc.ts';
 import { getPage, putPageFromL1e, takeType } from './page-info.ts';
 import { DOMAIN, PAGE, PGT_count_mask, PGT_l1_page_table, pageAt } from './state.ts';
