@@ -17,7 +17,7 @@ export function LiveRegion() {
   const [spoken, setSpoken] = useState('');
   const r = trap && trap.at >= 0 ? trap.records[trap.at] : undefined;
   const text =
-    phase !== 'paused' || (cursor.T === 0 && cursor.seq === 0)
+    phase !== 'paused' || (cursor.T === 0 && !cursor.within)
       ? ''
       : r && (trap?.within || trap?.selected)
         ? `${stepWords(r, t)}. ${sentence(r, { lang, domains })}`

@@ -23,7 +23,7 @@ async function ask(s: Session, selected: number | undefined): Promise<TrapView |
       : undefined;
   }
   const { cursor } = labState();
-  if (cursor.seq === 0) return undefined;
+  if (cursor.T === 0 && !cursor.within) return undefined; // what built the domains is no trap
   const records = await s.group(cursor.seq);
   if (records.length === 0) return undefined;
   let at = -1;

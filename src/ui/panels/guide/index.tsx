@@ -125,7 +125,7 @@ function Tour() {
   const { tour, error, stop: n, stage, before, after, busy, left } = useTour();
   const stop = tour?.stops[n];
   const running = useLab((s) => s.phase === 'running' || s.phase === 'seeking' || s.phase === 'loading');
-  const cursor = useLab((s) => s.cursor.seq);
+  const cursor = useLab((s) => s.cursor.T);
   if (error) return <p role="alert">{error}</p>;
   if (!tour || !stop) return null;
   const last = n === tour.stops.length - 1;
@@ -204,7 +204,7 @@ function FreeText() {
   const t = useT();
   const lab = useUi((s) => s.lab);
   const counts = useLab((s) => s.counts);
-  const cursor = useLab((s) => s.cursor.seq);
+  const cursor = useLab((s) => s.cursor.T);
   if (lab !== 'own') return null;
   return (
     <div className={style.tour}>

@@ -289,7 +289,7 @@ export const goStop = (stop: number): void => void guarded(() => enter(Math.max(
 export function remember(): void {
   const { tour } = get();
   const state = labState();
-  if (!tour?.mystery || state.cursor.seq === 0) return;
+  if (!tour?.mystery || state.cursor.T === 0) return;
   void (async () => {
     const lines = (await session().consoleText(state.domains[0]?.domid ?? 1)).text.trimEnd().split('\n');
     set({ left: { ...get().left, [tour.id]: { moment: state.cursor, message: lines.at(-1) ?? '' } } });

@@ -109,7 +109,7 @@ function Tracks({ page }: { readonly page: Span }) {
   const cursorX =
     axis === 'ticks'
       ? byT(cursor.T)
-      : cursor.seq === 0 || !first
+      : (cursor.T === 0 && !cursor.within) || !first
         ? LEFT
         : bySeq(cursor.seq + (cursor.within ? 0 : 0.5));
   const cursorRow = page.sampled
@@ -183,12 +183,13 @@ function Status({ page }: { readonly page: TracePage }) {
   const branches = useLab((s) => s.branches);
   const branch = useLab((s) => s.branch);
   const total = page.total;
+  const moved = useLab((s) => s.end.T > 0 || s.end.within);
   return (
     <>
       <p className={style.status}>
         {phase === 'running' && <strong>{t('running')} </strong>}
         <span data-testid="position">
-          {total > 0 ? t('position', { step: page.cursorRow + 1, total, T: cursor.T }) : t('nothingYet')}
+          {moved ? t('position', { step: page.cursorRow + 1, total, T: cursor.T }) : t('nothingYet')}
         </span>
         {stop.kind === 'end' && phase === 'paused' && <strong> · {t(`end_${stop.reason}`)}</strong>}
       </p>
@@ -223,6 +224,7 @@ export function Timeline() {
   const { model } = useAsked(started ? `timeline ${all}` : undefined, () => ask(all));
   const page = model ?? NOTHING;
   const row = page.cursorRow;
+  const moved = useLab((s) => s.end.T > 0 || s.end.within);
   return (
     <div className={style.timeline}>
       <div className={style.bar}>
@@ -230,9 +232,9 @@ export function Timeline() {
         <Status page={page} />
       </div>
       <MoreTransport />
-      <Tracks page={page} />
+      <Tracks page={moved ? page : NOTHING} />
       <div className={style.scrubRow}>
-        {page.total > 0 && (
+        {moved && (
           <input
             className={style.scrub}
             type="range"

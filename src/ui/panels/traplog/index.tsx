@@ -174,7 +174,7 @@ export default function TrapLog(_: PanelProps) {
   const scroller = useRef<HTMLDivElement>(null);
   const [active, setActive] = useState(-1);
   const selected = useUi((s) => s.selected);
-  const any = useLab((s) => s.counts.traps + s.counts.silent > 0 || s.end.seq > 0);
+  const any = useLab((s) => s.end.T > 0 || s.end.within);
   const list = useVirtualizer({
     count: total,
     getScrollElement: () => scroller.current,
