@@ -241,7 +241,7 @@ export class MemoryAccess extends Values {
   }
   private readCrossing(lin: number, bytes: number): number {
     this.hostRead(lin);
-    this.hostRead((lin + bytes - 1) | 0);
+    this.hostRead(((lin & ~0xfff) + 4096) | 0);
     let value = 0;
     for (let i = 0; i < bytes; i++) {
       const host = this.hostRead((lin + i) | 0);
@@ -383,7 +383,8 @@ export class MemoryAccess extends Values {
   }
   storeLinear(addr: number, size: number, value: number, cpl: number): void {
     const user = cpl === 3;
-    if (user === this.user) this.writeLin(addr, size, value);
+    if (cpl === 0 && this.inWindow(addr)) this.systemWrite(addr, size, value);
+    else if (user === this.user) this.writeLin(addr, size, value);
     else if (cpl === 0) this.systemWrite(addr, size, value);
     else {
       for (let i = 0; i < size >> 3; i++) this.writeSlow((addr + i) | 0, 8, (value >>> (8 * i)) & 0xff, user);

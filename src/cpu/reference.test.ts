@@ -12,7 +12,7 @@ describe('first steps', () => {
     expect(t.run(100)).toBe(EXIT.halt);
     expect(t.reg('eax')).toBe(12);
     expect(t.reg('ebx')).toBe(12);
-    expect(t.T()).toBe(5);
+    expect(t.ticks()).toBe(5);
     expect(t.reg('esp')).toBe(AT.stack0);
     expect(t.reg('eflags')).toBe(0x6);
   });
@@ -21,7 +21,7 @@ describe('first steps', () => {
     // mov ecx, 1000; l: dec ecx; jnz l; int 0x80
     t.code([0xb9, 0xe8, 3, 0, 0, 0x49, 0x75, 0xfd, 0xcd, 0x80]);
     expect(t.run(1e6)).toBe(EXIT.halt);
-    expect(t.T()).toBe(1 + 2000 + 1 + 1);
+    expect(t.ticks()).toBe(1 + 2000 + 1 + 1);
     expect(t.reg('eip')).toBe(AT.handlers + 0x80 * 16 + 1);
     expect(t.m.r32(t.v + VCPU.gpr + 16)).toBe(AT.stack0 - 20);
   });

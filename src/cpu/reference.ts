@@ -186,6 +186,10 @@ export class ReferenceEngine extends SystemAccess implements Engine, Builder<num
       }
       const second = this.faultVector;
       if (first === VECTOR_DF || vector === VECTOR_DF) {
+        if (this.pv)
+          throw new Error(
+            `triple fault on the way to Xen: vector ${vector}, address ${this.faultCr2.toString(16)}`,
+          );
         this.exit = EXIT.shutdown;
         return;
       }

@@ -69,7 +69,7 @@ export interface TestMachine {
   write(at: number, bytes: readonly number[] | Uint8Array): void;
   descriptor(selector: number, lo: number, hi: number): void;
   run(ticks: number): number;
-  T(): number;
+  ticks(): number;
   records(): TraceRecord[];
 }
 
@@ -177,7 +177,7 @@ export function testMachine(options: TestOptions = {}): TestMachine {
     write: (at, bytes) => frames.copyIn(at, Uint8Array.from(bytes)),
     descriptor: (selector, lo, hi) => frames.write64(AT.gdt + (selector & 0xfff8), lo >>> 0, hi >>> 0),
     run: (ticks) => engine.run(v, ticks),
-    T: () => m.r64(HEADER + MACHINE.T),
+    ticks: () => m.r64(HEADER + MACHINE.T),
     records: () => {
       const list: TraceRecord[] = [];
       trace.drain((words, at, data) => list.push(decodeRecord(words, at, data)));

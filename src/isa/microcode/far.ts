@@ -33,6 +33,11 @@ const CALL_GATE_16 = 4,
 /** The selector CS gets: the new one with RPL = CPL. */
 const withCpl = <V, W>(b: Builder<V, W>, sel: V, cpl: V): V => b.or(b.and(sel, b.const(0xfffc)), cpl);
 
+/** Checks `count` pushes of `bytes` bytes in the order they will happen, so that a fault names the first of them. */
+export function probePushes<V, W>(b: Builder<V, W>, count: number, bytes: number): void {
+  for (let i = 1; i <= count; i++) b.probeStack(-i * bytes, bytes, 'w');
+}
+
 /** Pushes the far return address of a CALL; the bytes were probed. */
 function pushReturn<V, W>(b: Builder<V, W>, size: 16 | 32): void {
   const cs = b.sys('cs');
@@ -48,7 +53,7 @@ export function farTransfer<V, W>(b: Builder<V, W>, kind: FarKind, sel: V, offse
       b.isProtected(),
       () => protectedTransfer(b, kind, sel, offset),
       () => {
-        if (kind === 'call') b.probeStack(-2 * bytes, 2 * bytes, 'w');
+        if (kind === 'call') probePushes(b, 2, bytes);
         b.faultIf(b.ltU(b.segment(CS).limit, offset), GP, b.const(0));
         if (kind === 'call') pushReturn(b, b.opSize);
         b.setSegment(CS, realSegment(b, CS, sel));
@@ -81,7 +86,7 @@ function toCodeSegment<V, W>(b: Builder<V, W>, kind: FarKind, sel: V, d: Descrip
   const allowed = b.select(isConforming(b, attr), b.leU(dpl, cpl), nonconforming);
   b.faultIf(isZero(b, b.and(isCode(b, attr), allowed)), GP, code);
   b.faultIf(lacks(b, attr, SEG_P_BIT), NP, code);
-  if (kind === 'call') b.probeStack(-2 * bytes, 2 * bytes, 'w');
+  if (kind === 'call') probePushes(b, 2, bytes);
   b.faultIf(b.ltU(limitOf(b, d), offset), GP, zero);
   if (kind === 'call') pushReturn(b, b.opSize);
   markAccessed(b, d);
@@ -124,7 +129,7 @@ function throughGate<V, W>(b: Builder<V, W>, kind: FarKind, gate: Descriptor<V>,
   b.faultIf(lacks(b, attr, SEG_P_BIT), NP, code);
   b.if(isZero(b, same), () => b.missing('call gate to an inner level'));
   const enter = (size: 16 | 32): void => {
-    if (kind === 'call') b.probeStack(-size / 4, size / 4, 'w');
+    if (kind === 'call') probePushes(b, 2, size / 8);
     b.faultIf(b.ltU(limitOf(b, d), offset), GP, zero);
     if (kind === 'call') pushReturn(b, size);
   };
@@ -180,8 +185,8 @@ export function farReturn<V, W>(b: Builder<V, W>, release: number): void {
   const size = b.opSize,
     bytes = size / 8;
   b.micro('far return', () => {
-    const eip = b.peek(0, size),
-      sel = b.zx(b.peek(bytes, size), 16);
+    const sel = b.zx(b.peek(bytes, size), 16),
+      eip = b.peek(0, size);
     b.if(
       b.isProtected(),
       () => {

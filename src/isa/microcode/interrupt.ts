@@ -24,6 +24,7 @@ import {
   SEG_TYPE_EXPAND_DOWN,
   segmentValue,
 } from './descriptor.ts';
+import { probePushes } from './far.ts';
 import { nullSegment } from './segment-load.ts';
 
 /** What is delivered. */
@@ -212,7 +213,7 @@ function toSameLevel<V, W>(b: Builder<V, W>, event: Delivery<V>, handler: Handle
     bytes = size / 8;
   const words = frameWords(b, event, false, false),
     length = words.length * bytes;
-  b.probeStack(-length, length, 'w');
+  probePushes(b, words.length, bytes);
   b.faultIf(b.ltU(limitOf(b, d), handler.eip), GP, handler.ext);
   markAccessed(b, d);
   words.forEach((word, i) => {
@@ -262,7 +263,7 @@ function throughVectorTable<V, W>(b: Builder<V, W>, event: Delivery<V>): void {
   const offset = b.shl(event.vector, b.const(2));
   b.faultIf(b.ltU(b.sys('idtr.limit'), b.add(offset, b.const(3))), GP, b.const(0));
   const entry = b.loadSystem('idt', b.add(b.sys('idtr.base'), offset), 32);
-  b.probeStack(-6, 6, 'w');
+  probePushes(b, 3, 2);
   b.poke(-2, 16, flagsImage(b, false));
   b.poke(-4, 16, b.sys('cs'));
   b.poke(-6, 16, event.eip);

@@ -2,6 +2,7 @@
 
 import { type Builder, define } from '../builder.ts';
 import { SEG_DB_BIT } from '../microcode/descriptor.ts';
+import { probePushes } from '../microcode/far.ts';
 import { type Gpr, SS } from '../types.ts';
 
 const ESP = 4,
@@ -27,7 +28,7 @@ define('pop', 'w', (b, dst) => {
 define('pusha', '', (b) => {
   const size = b.opSize,
     bytes = size / 8;
-  b.probeStack(-8 * bytes, 8 * bytes, 'w');
+  probePushes(b, 8, bytes);
   for (let i = 0; i < 8; i++) b.poke(-(i + 1) * bytes, size, b.reg(i as Gpr, size));
   b.moveSp(b.const(-8 * bytes));
 });
@@ -61,7 +62,7 @@ define('enter', 'r r', (b, room, depth) => {
   const level = depth.operand.kind === 'imm' ? depth.operand.value & 31 : 0;
   const words = level === 0 ? 1 : level + 1;
   const frame = b.reg(EBP, 32);
-  b.probeStack(-words * bytes, words * bytes, 'w');
+  probePushes(b, words, bytes);
   const outer = [];
   for (let i = 1; i < level; i++)
     outer.push(b.load(SS, stackWidth(b, b.sub(frame, b.const(i * bytes))), size));

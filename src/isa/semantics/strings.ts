@@ -54,19 +54,20 @@ define('scas', 'r r', (b, acc, src) =>
   }),
 );
 
-define('ins', 'w r', (b, dst, port) =>
+// Whether the port may be used is asked even when the count is zero.
+define('ins', 'w r', (b, dst, port) => {
+  b.requireIo(port.get(), dst.size);
   b.repeat(() => {
-    b.requireIo(port.get(), dst.size);
     b.probe((dst.operand as MemOperand).seg, dst.ea(), dst.size / 8, 'w');
     dst.set(b.in(port.get(), dst.size));
     advance(b, dst);
-  }),
-);
+  });
+});
 
-define('outs', 'r r', (b, port, src) =>
+define('outs', 'r r', (b, port, src) => {
+  b.requireIo(port.get(), src.size);
   b.repeat(() => {
-    b.requireIo(port.get(), src.size);
     b.out(port.get(), src.size, src.get());
     advance(b, src);
-  }),
-);
+  });
+});
