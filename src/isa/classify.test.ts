@@ -21,22 +21,22 @@ const changed = (name: string, access: Semantic['access'], run: Describe): Reado
 
 describe('classes', () => {
   test.each([
-    ['0f 06', 'privileged', 'CLTS'],
-    ['0f 22 d8', 'privileged', 'MOV CR3'],
-    ['f4', 'privileged', 'HLT'],
-    ['fa', 'iopl-privileged', 'CLI'],
-    ['e4 60', 'iopl-privileged', 'IN'],
-    ['9d', 'sensitive-unprivileged', 'POPF'],
-    ['0f 01 05 00 10 00 00', 'sensitive-unprivileged', 'SGDT'],
-    ['8c c8', 'sensitive-unprivileged', 'MOV r, CS'],
-    ['8c d8', 'innocuous', 'MOV r, DS'],
-    ['0f 31', 'mode-conditional', 'RDTSC'],
-    ['63 c0', 'mode-conditional', 'ARPL'],
-    ['0f a2', 'innocuous', 'CPUID'],
-    ['03 03', 'innocuous', 'ADD'],
-    ['0f 0b', 'innocuous', 'UD2'],
-    ['ff 33', 'innocuous', 'PUSH'],
-  ] as const)('%s is %s', (bytes, expected) => {
+    ['CLTS', '0f 06', 'privileged'],
+    ['MOV CR3', '0f 22 d8', 'privileged'],
+    ['HLT', 'f4', 'privileged'],
+    ['CLI', 'fa', 'iopl-privileged'],
+    ['IN', 'e4 60', 'iopl-privileged'],
+    ['POPF', '9d', 'sensitive-unprivileged'],
+    ['SGDT', '0f 01 05 00 10 00 00', 'sensitive-unprivileged'],
+    ['MOV r, CS', '8c c8', 'sensitive-unprivileged'],
+    ['MOV r, DS', '8c d8', 'innocuous'],
+    ['RDTSC', '0f 31', 'mode-conditional'],
+    ['ARPL', '63 c0', 'mode-conditional'],
+    ['CPUID', '0f a2', 'innocuous'],
+    ['ADD', '03 03', 'innocuous'],
+    ['UD2', '0f 0b', 'innocuous'],
+    ['PUSH', 'ff 33', 'innocuous'],
+  ] as const)('%s', (_name, bytes, expected) => {
     expect(classOf(bytes)).toBe(expected);
   });
 

@@ -335,6 +335,19 @@ export function effectsOf(tree: readonly Statement[]): Effect[] {
   return [...effects.values()].map(({ access, name, when }) => ({ access, name, when: alternatives(when) }));
 }
 
+/** Names of the system's places that a tree may read and write at a level: what an engine may be seen to touch there. */
+export function touchedAt(
+  tree: readonly Statement[],
+  cpl: number,
+  circumstances: Circumstances = {},
+): { readonly reads: ReadonlySet<string>; readonly writes: ReadonlySet<string> } {
+  const walk = new Walk(tree, circumstances.vm86 === true ? 3 : cpl, circumstances);
+  walk.run();
+  const names = (access: 'read' | 'write') =>
+    new Set(walk.reached.filter((reached) => reached.access === access).map(({ name }) => name));
+  return { reads: names('read'), writes: names('write') };
+}
+
 function always(tree: readonly Statement[], cpl: number, circumstances: Circumstances): boolean {
   return new Walk(tree, cpl, circumstances).run() === 'faults';
 }

@@ -59,6 +59,7 @@ describe('a description that looks into a value is caught', () => {
   const cases: readonly (readonly [string, (b: Any, v: never) => unknown])[] = [
     ['arithmetic', (_b, v) => (v as number) + 1],
     ['comparison', (_b, v) => (v as number) < 3],
+    // biome-ignore lint/suspicious/noDoubleEquals: coercion is what is tested
     ['loose equality', (_b, v) => (v as unknown) == 3],
     ['text', (_b, v) => `${v as string}`],
     ['an index', (_b, v) => [1, 2][v as number]],
