@@ -466,9 +466,10 @@ function resultUndefined(insn: Insn, gpr: readonly number[]): boolean {
   return insn.opSize === 16 && n > CL_SHIFT_LIMIT;
 }
 
-function place(rng: Random, length: number): number {
+function place(rng: Random, length: number, how: Case['how']): number {
+  const room = length + (how === 'int3' ? 1 : 0); // the INT3 behind it must be there too
   if (rng.oneIn(10)) return CODE + PAGE - rng.below(length + 1); // across two pages
-  if (rng.oneIn(40)) return CODE + 2 * PAGE - length; // the last bytes that are there
+  if (rng.oneIn(40)) return CODE + 2 * PAGE - room; // the last bytes that are there
   if (rng.oneIn(60) && length > 1) return CODE + 2 * PAGE - rng.below(length - 1) - 1; // cut off: #PF of the fetch
   return CODE + 0x100;
 }
@@ -503,7 +504,8 @@ export function makeCase(cell: Cell, rng: Random): Case | undefined {
     const mem = insn.operands.find((operand) => operand.kind === 'mem');
     if (mem !== undefined) fillMemory(draft, insn, mem);
   }
-  const eip = place(rng, insn.length);
+  const how = leavesBy(insn);
+  const eip = place(rng, insn.length, how);
   insn.bytes.forEach((byte, i) => {
     if (eip + i < CODE + 2 * PAGE) draft.memory.set(eip + i, byte);
   });
@@ -517,7 +519,7 @@ export function makeCase(cell: Cell, rng: Random): Case | undefined {
     gpr,
     eip,
     eflags,
-    how: leavesBy(insn),
+    how,
     memory: draft.memory,
   };
 }
