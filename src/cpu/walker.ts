@@ -1,7 +1,7 @@
 // The page walk: linear address to machine address with permissions, accessed and dirty bits. Nothing is cached here.
 //
 // On PV the four L3 entries are read from memory each time and only their P bit counts (RW US A D AVL are ignored, as Xen's own
-// copy of the L3 makes it), CR0.WP acts as 1 and NX follows EFER. On the bare machine the PDPTEs are registers, loaded with CR3.
+// copy of the L3 makes it), CR0.WP acts as 1 and NX is on. On the bare machine the PDPTEs are registers, loaded with CR3.
 // SDM vol. 3, 4.3-4.7.
 
 import type { Frames } from '../memory/frames.ts';
@@ -87,7 +87,7 @@ export class Walker {
     cr0: number,
   ): boolean {
     const m = this.frames.m;
-    const nx = (m.r32(v + VCPU.efer) & EFER_NXE) !== 0;
+    const nx = pv || (m.r32(v + VCPU.efer) & EFER_NXE) !== 0;
     const slot = lin >>> 30;
     const cr3 = m.r32(v + VCPU.cr3);
     let lo: number, hi: number;
