@@ -11,7 +11,9 @@ import { describe, expect, test } from 'vitest';
 import { type Circumstances, touchedAt, trapsAt } from '../isa/classify.ts';
 import { decode } from '../isa/decode.ts';
 import '../isa/semantics/index.ts';
+import { sampleInsns } from '../isa/samples.ts';
 import { record } from '../isa/symbolic.ts';
+import { TABLE } from '../isa/table.ts';
 import { statements } from '../isa/tree.ts';
 import type { Insn } from '../isa/types.ts';
 import { AT, SEL, setLevel, type TestMachine, testMachine } from './testing.ts';
@@ -325,6 +327,42 @@ function isStraight(insn: Insn): boolean {
       (s.kind !== 'if' || (s.otherwise.length === 0 && s.whenTrue.at(-1)?.kind === 'fault')),
   );
 }
+
+describe('on every form the engine touches no more than is derived', () => {
+  const levels = LEVELS.flatMap((cpl) => IOPLS.map((iopl) => [cpl, iopl] as const));
+
+  test.each(levels)('CPL %i, IOPL %i', (cpl, iopl) => {
+    const t = testMachine({ paging: true, cpl });
+    t.setReg('eflags', t.reg('eflags') | (iopl << 12));
+    t.setReg('ebx', AT.data);
+    t.setReg('ecx', 1);
+    const initial = t.m.u32.slice(t.v >>> 2, (t.v + VCPU.$size) >>> 2);
+    const touched = watch(t);
+    const surprises: string[] = [];
+    const seen = new Set<string>();
+    for (const form of TABLE) {
+      for (const insn of sampleInsns(form)) {
+        t.m.u32.set(initial, t.v >>> 2);
+        touched.reads.clear();
+        touched.writes.clear();
+        t.code(insn.bytes);
+        t.run(1);
+        const derived = touchedAt(record(insn), cpl, { iopl });
+        const modes = modeReads(insn, derived.reads);
+        for (const read of touched.reads)
+          if (!derived.reads.has(read) && !modes.has(read)) surprises.push(`${form.mnemonic} reads ${read}`);
+        for (const write of touched.writes)
+          if (!derived.writes.has(write)) surprises.push(`${form.mnemonic} writes ${write}`);
+        for (const place of [...touched.reads, ...touched.writes]) seen.add(place);
+      }
+    }
+    expect(surprises).toEqual([]);
+    // The instructions did run: descriptors were read at every level, control registers written where that is allowed.
+    expect(seen).toContain('descriptor');
+    expect(seen.has('cr3')).toBe(cpl === 0);
+    expect(seen.has('if')).toBe(true);
+  });
+});
 
 describe('bits of CR4 make silent instructions trap, on the engine as derived', () => {
   const CR4_TSD = 0x4,

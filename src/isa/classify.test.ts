@@ -16,6 +16,7 @@ const insnOf = (text: string): Insn => {
 };
 const classOf = (text: string) => classifyInsn(insnOf(text)).class;
 const FORMS = TABLE.filter((form) => form.opcode !== '');
+const CLASSIFIED = FORMS.map((form) => ({ form, found: classify(form)! }));
 const changed = (name: string, access: Semantic['access'], run: Describe): ReadonlyMap<string, Semantic> =>
   new Map([...semantics, [name, { name, access, run }]]);
 
@@ -42,10 +43,9 @@ describe('classes', () => {
 
   test('every form has one, and the ordinary ones are the most', () => {
     const counts = new Map<string, number>();
-    for (const form of FORMS) {
-      const found = classify(form);
+    for (const { form, found } of CLASSIFIED) {
       expect(found, form.opcode).toBeDefined();
-      counts.set(found!.class, (counts.get(found!.class) ?? 0) + 1);
+      counts.set(found.class, (counts.get(found.class) ?? 0) + 1);
     }
     expect([...counts.values()].reduce((a, b) => a + b)).toBe(FORMS.length);
     expect(counts.get('innocuous')!).toBeGreaterThan(FORMS.length / 2);
@@ -135,8 +135,7 @@ describe('mutation', () => {
 
 describe('reasons', () => {
   test('are whole sentences in both languages', () => {
-    for (const form of FORMS) {
-      const found = classify(form)!;
+    for (const { form, found } of CLASSIFIED) {
       for (const language of ['en', 'ko'] as const) {
         const text = reasonText(found, language);
         expect(text, form.opcode).toMatch(/^\S.*\.$/);

@@ -247,6 +247,7 @@ class Walk {
 function modeChecksOf(tree: readonly Statement[]): ReadonlySet<Value> {
   const used = new Set<Value>();
   const mark = (value: Value) => {
+    if (used.has(value)) return;
     used.add(value);
     const [, mask] = value.args;
     if (value.op === 'and' && mask instanceof Value && mask.op === 'const' && mask.args[0] === CR0_PE) return;

@@ -47,9 +47,17 @@ const SUMMARY = {
   transfer: ['Decides where the program goes on.', '프로그램이 이어질 곳을 정한다.'],
   none:     ['Does nothing but go on to the next instruction.', '다음 명령으로 넘어갈 뿐이다.'],
   memory:   ['memory', '메모리'],
-  stack:    ['the stack', '스택'],
   flags:    ['flags', '플래그'],
+  descriptor: ['the descriptor tables', '디스크립터 테이블'],
+  idt:      ['the interrupt descriptor table', '인터럽트 디스크립터 테이블'],
+  tss:      ['the task state segment', '태스크 상태 세그먼트'],
+  msr:      ['model-specific registers', '모델별 레지스터(MSR)'],
+  port:     ['I/O ports', 'I/O 포트'],
+  tlb:      ['the TLB', 'TLB'],
+  halt:     ['the halt state', '정지 상태'],
 } as const satisfies Readonly<Record<string, readonly [en: string, ko: string]>>;
+
+const SYSTEM_WORDS = new Set(['descriptor', 'idt', 'tss', 'msr', 'port', 'tlb', 'halt']);
 
 export type SummaryKind = keyof typeof SUMMARY;
 
@@ -58,9 +66,24 @@ function fill(template: string, args: readonly string[]): string {
 }
 const column = (language: Language): 0 | 1 => (language === 'ko' ? 1 : 0);
 
+/** The few words that stand inside expressions. */
+const EXPRESSION_WORDS: readonly (readonly [en: string, ko: string])[] = [
+  [' and ', ' 그리고 '],
+  [' or ', ' 또는 '],
+  [' (signed)', ' (부호 있음)'],
+];
+
 /** A line in a language, without its indentation. */
 export function lineText(kind: LineKind, args: readonly string[], language: Language): string {
-  return fill(LINES[kind][column(language)], args);
+  if (language === 'en') return fill(LINES[kind][0], args);
+  const words = (text: string) => EXPRESSION_WORDS.reduce((all, [en, ko]) => all.replaceAll(en, ko), text);
+  return fill(LINES[kind][column(language)], args.map(words));
+}
+
+/** A table or state of the system that has a word instead of a register's name. */
+export function systemWord(name: string, language: Language): string | undefined {
+  const words: Readonly<Record<string, readonly [string, string]>> = SUMMARY;
+  return SYSTEM_WORDS.has(name) ? words[name]?.[column(language)] : undefined;
 }
 
 export function summaryText(kind: SummaryKind, args: readonly string[], language: Language): string {

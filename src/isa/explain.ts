@@ -6,7 +6,7 @@ import type { Semantic } from './builder.ts';
 import { FLAG_BIT, semantics } from './builder.ts';
 import { CurrentValues, type MachineView } from './current-values.ts';
 import type { Known } from './evaluate.ts';
-import { type Language, type LineKind, lineText, summaryText } from './explain-text.ts';
+import { type Language, type LineKind, lineText, summaryText, systemWord } from './explain-text.ts';
 import {
   ExpressionWriter,
   memoryText,
@@ -453,7 +453,7 @@ function placeName(place: string, language: Language): string | undefined {
     case 'seg':
       return segmentName(Number(name));
     case 'sys':
-      return sysName(name!);
+      return systemWord(name!, language) ?? sysName(name!);
     case 'mem':
       return summaryText('memory', [], language);
     default:
