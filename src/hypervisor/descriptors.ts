@@ -7,19 +7,53 @@ import { ERRNO } from './abi/errno.ts';
 import { checkDescriptor } from './descriptor-check.ts';
 import { copyFromGuest, fields } from './guest-access.ts';
 import type { HypercallHandler } from './hypercall-types.ts';
-import { getPage, getPageAndType, ownedBy, PTE_P, putPage, putPageAndType, putPageType, takeType } from './page-info.ts';
-import { PAGE, pageAt, PGT_count_mask, PGT_seg_desc_page, PGT_type_mask, PGT_writable_page, XEN, XEN_AT, XVCPU, xv } from './state.ts';
+import {
+  getPage,
+  getPageAndType,
+  ownedBy,
+  PTE_P,
+  putPage,
+  putPageAndType,
+  putPageType,
+  takeType,
+} from './page-info.ts';
+import { refuse } from './refuse.ts';
+import {
+  PAGE,
+  pageAt,
+  PGT_count_mask,
+  PGT_seg_desc_page,
+  PGT_type_mask,
+  PGT_writable_page,
+  XEN,
+  XEN_AT,
+  XVCPU,
+  xv,
+} from './state.ts';
 import type { Xen } from './xen.ts';
 
-const FIRST_RESERVED_GDT_ENTRY = 7168, ENTRIES_PER_PAGE = 512, SLOT_LDT = 16, LDT_PAGES = 16, MAX_LDT_ENTRIES = 8192;
+const FIRST_RESERVED_GDT_ENTRY = 7168,
+  ENTRIES_PER_PAGE = 512,
+  SLOT_LDT = 16,
+  LDT_PAGES = 16,
+  MAX_LDT_ENTRIES = 8192;
 const LDT_SELECTOR = 0xe050;
 
 /** Takes the frames of a new GDT and lets go of the old one. 0 or -EINVAL with the old table kept. */
 export function setGdt(x: Xen, v: number, mfns: readonly number[], entries: number): number {
   const { m } = x;
-  const d = x.domainOf(v), p = xv(v);
+  const d = x.domainOf(v),
+    p = xv(v);
   for (let i = 0; i < mfns.length; i++) {
-    if (x.check('gdt.frame', getPageAndType(x, mfns[i]!, d, PGT_seg_desc_page), mfns[i]!, x.frames.exists(mfns[i]!) ? m.r32(pageAt(mfns[i]!) + PAGE.type) : 0)) continue;
+    if (
+      x.check(
+        'gdt.frame',
+        getPageAndType(x, mfns[i]!, d, PGT_seg_desc_page),
+        mfns[i]!,
+        x.frames.exists(mfns[i]!) ? m.r32(pageAt(mfns[i]!) + PAGE.type) : 0,
+      )
+    )
+      continue;
     for (let k = 0; k < i; k++) putPageAndType(x, mfns[k]!);
     return -ERRNO.EINVAL;
   }
@@ -51,9 +85,14 @@ export const doSetGdt: HypercallHandler = (x, v, [list, entries]) => {
   if (!x.check('gdt.entries', entries <= FIRST_RESERVED_GDT_ENTRY, entries)) return -ERRNO.EINVAL;
   const pages = Math.ceil(entries / ENTRIES_PER_PAGE);
   const bytes = copyFromGuest(x, v, list, 4 * pages);
-  if (!bytes) return x.check('gdt.list', false, list) ? 0 : -ERRNO.EFAULT;
+  if (!bytes) return refuse(x, ERRNO.EFAULT, 'gdt.list', list);
   const view = fields(bytes);
-  return setGdt(x, v, Array.from({ length: pages }, (_, i) => view.getUint32(4 * i, true)), entries);
+  return setGdt(
+    x,
+    v,
+    Array.from({ length: pages }, (_, i) => view.getUint32(4 * i, true)),
+    entries,
+  );
 };
 
 export const doUpdateDescriptor: HypercallHandler = (x, v, [maLo, maHi, lo, hi]) => {
@@ -61,7 +100,7 @@ export const doUpdateDescriptor: HypercallHandler = (x, v, [maLo, maHi, lo, hi])
   const mfn = maLo >>> 12;
   if (!x.check('descriptor.address', (maLo & 7) === 0 && maHi === 0, maLo, maHi)) return -ERRNO.EINVAL;
   const fixed = checkDescriptor(lo, hi);
-  if (!fixed) return x.check('descriptor.allowed', false, lo, hi, (maLo & 4095) >>> 3) ? 0 : -ERRNO.EINVAL;
+  if (!fixed) return refuse(x, ERRNO.EINVAL, 'descriptor.allowed', lo, hi, (maLo & 4095) >>> 3);
   if (!x.check('descriptor.owner', getPage(x, mfn, d), mfn)) return -ERRNO.EINVAL;
   const type = x.m.r32(pageAt(mfn) + PAGE.type);
   const inUse = (type & PGT_type_mask) === PGT_seg_desc_page && (type & PGT_count_mask) !== 0;
@@ -78,7 +117,10 @@ export const doUpdateDescriptor: HypercallHandler = (x, v, [maLo, maHi, lo, hi])
 /** MMUEXT_SET_LDT: frames are looked at when first used. 0 or -EINVAL. */
 export function setLdt(x: Xen, v: number, base: number, entries: number): number {
   const { m } = x;
-  if (!x.check('ldt.shape', entries <= MAX_LDT_ENTRIES && (entries === 0 || (base & 4095) === 0), base, entries)) return -ERRNO.EINVAL;
+  if (
+    !x.check('ldt.shape', entries <= MAX_LDT_ENTRIES && (entries === 0 || (base & 4095) === 0), base, entries)
+  )
+    return -ERRNO.EINVAL;
   dropLdtPages(x, v);
   m.w32(xv(v) + XVCPU.ldtBase, entries === 0 ? 0 : base);
   m.w32(xv(v) + XVCPU.ldtEnts, entries);

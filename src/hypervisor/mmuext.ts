@@ -3,20 +3,37 @@
 
 import { ERRNO } from './abi/errno.ts';
 import { setLdt } from './descriptors.ts';
-import { copyFromGuest, fields, putGuest32 } from './guest-access.ts';
+import { copyFromGuest } from './guest-access.ts';
 import type { HypercallHandler } from './hypercall-types.ts';
-import { foreignDomain, privileged } from './mmu-ops.ts';
-import { getPage, getPageAndType, putPage, putPageAndType } from './page-info.ts';
+import { type Batch, batchCount, foreignDomain, privileged, runBatch } from './mmu-ops.ts';
+import { getPage, getPageAndType, IO_OWNER, ok, putPage, putPageAndType } from './page-info.ts';
 import { installBasePtr, pinTable, unpinTable } from './pagetables.ts';
-import { PGT_writable_page } from './state.ts';
+import { refuse } from './refuse.ts';
+import { DOMAIN, DOMAIN_KIND, PGT_writable_page } from './state.ts';
 import type { Xen } from './xen.ts';
 
 export const MMUEXT = {
-  PIN_L1_TABLE: 0, PIN_L2_TABLE: 1, PIN_L3_TABLE: 2, PIN_L4_TABLE: 3, UNPIN_TABLE: 4, NEW_BASEPTR: 5, TLB_FLUSH_LOCAL: 6, INVLPG_LOCAL: 7, TLB_FLUSH_MULTI: 8,
-  INVLPG_MULTI: 9, TLB_FLUSH_ALL: 10, INVLPG_ALL: 11, FLUSH_CACHE: 12, SET_LDT: 13, NEW_USER_BASEPTR: 15, CLEAR_PAGE: 16, COPY_PAGE: 17, FLUSH_CACHE_GLOBAL: 18,
-  MARK_SUPER: 19, UNMARK_SUPER: 20,
+  PIN_L1_TABLE: 0,
+  PIN_L2_TABLE: 1,
+  PIN_L3_TABLE: 2,
+  PIN_L4_TABLE: 3,
+  UNPIN_TABLE: 4,
+  NEW_BASEPTR: 5,
+  TLB_FLUSH_LOCAL: 6,
+  INVLPG_LOCAL: 7,
+  TLB_FLUSH_MULTI: 8,
+  INVLPG_MULTI: 9,
+  TLB_FLUSH_ALL: 10,
+  INVLPG_ALL: 11,
+  FLUSH_CACHE: 12,
+  SET_LDT: 13,
+  NEW_USER_BASEPTR: 15,
+  CLEAR_PAGE: 16,
+  COPY_PAGE: 17,
+  FLUSH_CACHE_GLOBAL: 18,
+  MARK_SUPER: 19,
+  UNMARK_SUPER: 20,
 } as const;
-const OP = 12, PREEMPTED = 0x80000000, MAX_OPS = 0x100000;
 
 interface Operation {
   readonly cmd: number;
@@ -28,11 +45,18 @@ interface Operation {
 type Handler = (x: Xen, v: number, o: Operation) => number;
 
 const nothing: Handler = () => 0;
-const pin = (level: 1 | 2 | 3): Handler => (x, _v, o) => pinTable(x, o.fd, o.arg1, level);
-const needsMask = (of: (o: Operation) => number): Handler => (x, v, o) => (x.check('mmuext.vcpumask', copyFromGuest(x, v, of(o), 4) !== null, of(o)) ? 0 : -ERRNO.EINVAL);
+const pin =
+  (level: 1 | 2 | 3): Handler =>
+  (x, _v, o) =>
+    pinTable(x, o.fd, o.arg1, level);
+const needsMask =
+  (of: (o: Operation) => number): Handler =>
+  (x, v, o) =>
+    ok(x, 'mmuext.vcpumask', copyFromGuest(x, v, of(o), 4) !== null, of(o)) ? 0 : -ERRNO.EINVAL;
 
 function clearPage(x: Xen, o: Operation): number {
-  if (!x.check('mmuext.page-writable', getPageAndType(x, o.arg1, o.fd, PGT_writable_page), o.arg1)) return -ERRNO.EINVAL;
+  if (!x.check('mmuext.page-writable', getPageAndType(x, o.arg1, o.fd, PGT_writable_page), o.arg1))
+    return -ERRNO.EINVAL;
   x.frames.zeroFrame(o.arg1);
   putPageAndType(x, o.arg1);
   return 0;
@@ -62,45 +86,37 @@ const OPERATIONS: Readonly<Record<number, readonly [Handler, boolean]>> = {
   [MMUEXT.INVLPG_MULTI]: [needsMask((o) => o.arg2), false],
   [MMUEXT.TLB_FLUSH_ALL]: [nothing, false],
   [MMUEXT.INVLPG_ALL]: [nothing, false],
-  [MMUEXT.FLUSH_CACHE]: [(x, _v, o) => (x.check('mmuext.cache', false, o.cmd) ? 0 : -ERRNO.EACCES), false],
+  [MMUEXT.FLUSH_CACHE]: [(x, _v, o) => refuse(x, ERRNO.EACCES, 'mmuext.cache', o.cmd), false],
   [MMUEXT.SET_LDT]: [(x, v, o) => setLdt(x, v, o.arg1, o.arg2), false],
-  [MMUEXT.NEW_USER_BASEPTR]: [(x, _v, o) => (x.check('mmuext.64bit', false, o.cmd) ? 0 : -ERRNO.EINVAL), false],
+  [MMUEXT.NEW_USER_BASEPTR]: [(x, _v, o) => refuse(x, ERRNO.EINVAL, 'mmuext.64bit', o.cmd), false],
   [MMUEXT.CLEAR_PAGE]: [(x, _v, o) => clearPage(x, o), true],
   [MMUEXT.COPY_PAGE]: [(x, _v, o) => copyPage(x, o), true],
-  [MMUEXT.FLUSH_CACHE_GLOBAL]: [(x, _v, o) => (x.check('mmuext.cache', false, o.cmd) ? 0 : -ERRNO.EACCES), false],
-  [MMUEXT.MARK_SUPER]: [(x, _v, o) => (x.check('mmuext.superpage', false, o.cmd) ? 0 : -ERRNO.EOPNOTSUPP), true],
-  [MMUEXT.UNMARK_SUPER]: [(x, _v, o) => (x.check('mmuext.superpage', false, o.cmd) ? 0 : -ERRNO.EOPNOTSUPP), true],
+  [MMUEXT.FLUSH_CACHE_GLOBAL]: [(x, _v, o) => refuse(x, ERRNO.EACCES, 'mmuext.cache', o.cmd), false],
+  [MMUEXT.MARK_SUPER]: [(x, _v, o) => refuse(x, ERRNO.EOPNOTSUPP, 'mmuext.superpage', o.cmd), true],
+  [MMUEXT.UNMARK_SUPER]: [(x, _v, o) => refuse(x, ERRNO.EOPNOTSUPP, 'mmuext.superpage', o.cmd), true],
 };
 
 export const doMmuextOp: HypercallHandler = (x, v, [list, rawCount, done, foreign]) => {
-  let count = rawCount, before = 0;
-  if (rawCount >= PREEMPTED) {
-    if (rawCount === PREEMPTED && list === 0) return foreign | 0;
-    count = rawCount - PREEMPTED;
-    const old = done === 0 ? undefined : copyFromGuest(x, v, done, 4);
-    if (old) before = fields(old).getUint32(0, true);
-  }
-  if (!x.check('mmu.count', count <= MAX_OPS, count)) return -ERRNO.EINVAL;
-  if (count > 0 && !x.check('mmu.list', copyFromGuest(x, v, list, OP) !== null, list, count)) return -ERRNO.EFAULT;
-  const self = x.domainOf(v);
+  if (rawCount === 0x80000000 && list === 0) return foreign | 0;
+  const batch: Batch = { number: 26, size: 12, list, rawCount, done };
+  const count = batchCount(x, v, batch);
+  if (count < 0) return count;
   const fd = foreignDomain(x, v, foreign & 0xffff);
-  if (!x.check('mmu.foreign-domain', fd !== 0, foreign & 0xffff)) return -ERRNO.ESRCH;
-  if (!x.check('mmu.privilege', fd === self || privileged(x, v), foreign & 0xffff)) return -ERRNO.EPERM;
-  let rc = 0, n = 0;
-  for (; n < count && rc === 0; n++) {
-    const bytes = copyFromGuest(x, v, list + n * OP, OP);
-    if (!bytes) {
-      rc = x.check('mmu.list', false, list + n * OP, n) ? 0 : -ERRNO.EFAULT;
-      continue;
-    }
-    const view = fields(bytes);
-    const o: Operation = { cmd: view.getUint32(0, true), arg1: view.getUint32(4, true), arg2: view.getUint32(8, true), fd };
+  if (!x.check('mmu.foreign-domain', fd >= 0, foreign & 0xffff)) return -ERRNO.ESRCH;
+  const pv = fd !== IO_OWNER && x.m.r32(fd + DOMAIN.kind) === DOMAIN_KIND.pv;
+  if (!ok(x, 'mmuext.pv-domain', pv, foreign & 0xffff)) return -ERRNO.EINVAL;
+  const self = x.domainOf(v);
+  if (!ok(x, 'mmu.privilege', fd === self || privileged(x, v), foreign & 0xffff)) return -ERRNO.EPERM;
+  return runBatch(x, v, batch, count, (f) => {
+    const o: Operation = {
+      cmd: f.getUint32(0, true),
+      arg1: f.getUint32(4, true),
+      arg2: f.getUint32(8, true),
+      fd,
+    };
     const entry = OPERATIONS[o.cmd];
-    if (!x.check('mmuext.command', entry !== undefined, o.cmd) || !entry) rc = -ERRNO.ENOSYS;
-    else if (!x.check('mmuext.own-only', entry[1] || fd === self, o.cmd)) rc = -ERRNO.EPERM;
-    else rc = entry[0](x, v, o);
-  }
-  if (rc !== 0) n--;
-  if (done !== 0) putGuest32(x, v, done, before + n);
-  return rc;
+    if (!entry) return refuse(x, ERRNO.ENOSYS, 'mmuext.command', o.cmd);
+    if (!ok(x, 'mmuext.own-only', entry[1] || fd === self, o.cmd)) return -ERRNO.EPERM;
+    return entry[0](x, v, o);
+  });
 };

@@ -1,9 +1,23 @@
 // Machine frames from the free list to an owner and back. The list is threaded through page_info.link, lowest frame first at start and
-// last freed first reused after, so that the same requests always give the same frames. A frame is zeroed when it changes owner.
+// last freed first reused after, so that the same requests always give the same frames. A frame is zeroed when its last reference goes: every
+// free frame holds zeroes, so what one owner leaves the next never sees.
+//
+// A domain is charged for a frame from the moment it gets it until the frame is free, not until it gives the reservation up: otherwise frames
+// it gave back but still maps would let it hold more than its maximum.
 
 import { INVALID_MFN } from '../memory/addresses.ts';
 import { DOMID_INVALID, DOMID_XEN } from './abi/domid.ts';
-import { DOMAIN, PAGE, pageAt, PGC_allocated, XEN, XEN_AT } from './state.ts';
+import {
+  DOMAIN,
+  findDomain,
+  PAGE,
+  PAGE_XENHEAP,
+  pageAt,
+  PGC_allocated,
+  PGC_count_mask,
+  XEN,
+  XEN_AT,
+} from './state.ts';
 import type { Xen } from './xen.ts';
 
 /** Puts every frame but frame 0 on the free list. Memory must be all zero. */
@@ -33,11 +47,18 @@ function take(x: Xen, owner: number): number {
   m.w32(page + PAGE.count, (PGC_allocated | 1) >>> 0);
   m.w32(page + PAGE.type, 0);
   m.w32(page + PAGE.link, INVALID_MFN);
-  x.frames.zeroFrame(mfn);
   return mfn;
 }
 
-/** Gives a frame nobody refers to back to the free list, zeroed. */
+/** The last reference of a frame is gone: its owner is no longer charged for it, and it is free. */
+export function reclaim(x: Xen, mfn: number): void {
+  const { m } = x;
+  const d = findDomain(m, m.r16(pageAt(mfn) + PAGE.owner));
+  if (d !== 0) m.w32(d + DOMAIN.totPages, m.r32(d + DOMAIN.totPages) - 1);
+  freeFrame(x, mfn);
+}
+
+/** Gives a frame that nobody refers to and nobody is charged for back to the free list, zeroed. */
 export function freeFrame(x: Xen, mfn: number): void {
   const { m } = x;
   const page = pageAt(mfn);
@@ -88,8 +109,10 @@ function findRun(x: Xen, count: number): number {
 function unlinkRun(x: Xen, first: number, count: number): void {
   const { m } = x;
   let at = XEN_AT + XEN.freeList;
-  for (let mfn = m.r32(at); mfn !== INVALID_MFN; mfn = m.r32(at)) {
+  let left = count;
+  for (let mfn = m.r32(at); left > 0 && mfn !== INVALID_MFN; mfn = m.r32(at)) {
     if (mfn >= first && mfn < first + count) {
+      left--;
       m.w32(at, m.r32(pageAt(mfn) + PAGE.link));
       m.w32(XEN_AT + XEN.freeFrames, m.r32(XEN_AT + XEN.freeFrames) - 1);
     } else at = pageAt(mfn) + PAGE.link;
@@ -118,26 +141,36 @@ export function freeXenFrame(x: Xen, mfn: number, d: number): void {
 }
 
 /** Clears PGC_allocated with its reference. Returns false if it was clear already. */
-export function dropAllocation(x: Xen, mfn: number): boolean {
+function dropAllocation(x: Xen, mfn: number): boolean {
   const { m } = x;
   const at = pageAt(mfn) + PAGE.count;
   const count = m.r32(at);
   if ((count & PGC_allocated) === 0) return false;
   const left = (count & ~PGC_allocated) - 1;
   m.w32(at, left);
-  if (left === 0) freeFrame(x, mfn);
+  if ((left & PGC_count_mask) === 0) reclaim(x, mfn);
   return true;
 }
 
-/** Takes a frame out of its owner's reservation: it lives on until its last other reference goes. */
+/** Takes a frame of d's out of its reservation: it lives on until its last other reference goes. False if it was out already. */
 export function releaseReservation(x: Xen, d: number, mfn: number): boolean {
-  if (!dropAllocation(x, mfn)) return false;
-  x.m.w32(d + DOMAIN.totPages, x.m.r32(d + DOMAIN.totPages) - 1);
-  return true;
+  return x.m.r16(pageAt(mfn) + PAGE.owner) === x.m.r32(d + DOMAIN.domid) && dropAllocation(x, mfn);
 }
 
-/** The end of a domain: every frame of its reservation loses the allocation reference. */
+/**
+ * The end of a domain: every frame of its reservation loses the allocation reference. What others still map is left to them and to nobody
+ * else: a later domain of the same number must not find frames that it owns and others see.
+ */
 export function releaseDomainFrames(x: Xen, d: number): void {
-  const domid = x.m.r32(d + DOMAIN.domid);
-  for (let mfn = 1; mfn < x.m.nrFrames; mfn++) if (x.m.r16(pageAt(mfn) + PAGE.owner) === domid) releaseReservation(x, d, mfn);
+  const { m } = x;
+  const domid = m.r32(d + DOMAIN.domid);
+  for (let mfn = 1; mfn < m.nrFrames; mfn++) {
+    const page = pageAt(mfn);
+    if (m.r16(page + PAGE.owner) !== domid) continue;
+    releaseReservation(x, d, mfn);
+    if (m.r16(page + PAGE.owner) !== domid) continue;
+    m.w16(page + PAGE.owner, DOMID_XEN);
+    m.w16(page + PAGE.flags, PAGE_XENHEAP);
+    m.w32(page + PAGE.link, INVALID_MFN);
+  }
 }

@@ -4,8 +4,18 @@ import { VCPU } from '../cpu/vcpu.ts';
 import { INVALID_MFN } from '../memory/addresses.ts';
 import { ERRNO } from './abi/errno.ts';
 import { dropLdtPages } from './descriptors.ts';
-import { getPage, getPageAndType, putPage, putPageAndType, takeType } from './page-info.ts';
-import { PAGE, pageAt, PGT_l1_page_table, PGT_l2_page_table, PGT_l3_page_table, PGT_pinned, XVCPU, xv } from './state.ts';
+import { getPage, ok, putPage, putPageAndType, takeType } from './page-info.ts';
+import {
+  DOMAIN,
+  PAGE,
+  pageAt,
+  PGT_l1_page_table,
+  PGT_l2_page_table,
+  PGT_l3_page_table,
+  PGT_pinned,
+  XVCPU,
+  xv,
+} from './state.ts';
 import type { Xen } from './xen.ts';
 
 const LEVELS = [0, PGT_l1_page_table, PGT_l2_page_table, PGT_l3_page_table] as const;
@@ -14,13 +24,19 @@ const LEVELS = [0, PGT_l1_page_table, PGT_l2_page_table, PGT_l3_page_table] as c
 export const foldCr3 = (mfn: number): number => ((mfn << 12) | (mfn >>> 20)) >>> 0;
 export const unfoldCr3 = (cr3: number): number => ((cr3 >>> 12) | (cr3 << 20)) >>> 0;
 
-/** Runs vCPU v on the tables of L3 frame `mfn`: takes a reference on it, then drops the one on the tables before. 0 or -EINVAL. */
+/** Runs vCPU v on the tables of L3 frame `mfn`: takes a reference on it, then drops the one on the tables before. 0 or -ERRNO. */
 export function installBasePtr(x: Xen, v: number, mfn: number): number {
   const { m } = x;
   const at = xv(v) + XVCPU.guestCr3Mfn;
   const old = m.r32(v + VCPU.cr3) === 0 ? INVALID_MFN : m.r32(at);
   if (old !== mfn) {
-    if (!x.check('cr3.l3', getPageAndType(x, mfn, x.domainOf(v), PGT_l3_page_table), mfn)) return -ERRNO.EINVAL;
+    const d = x.domainOf(v);
+    if (!ok(x, 'cr3.owner', getPage(x, mfn, d), mfn, m.r32(d + DOMAIN.domid))) return -ERRNO.EINVAL;
+    const rc = takeType(x, mfn, PGT_l3_page_table, d);
+    if (!x.check('cr3.l3', rc === 0, mfn, m.r32(pageAt(mfn) + PAGE.type))) {
+      putPage(x, mfn);
+      return rc;
+    }
     m.w32(at, mfn);
     m.w32(v + VCPU.cr3, mfn * 4096);
     if (old !== INVALID_MFN) putPageAndType(x, old);

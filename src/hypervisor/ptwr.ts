@@ -4,7 +4,15 @@
 import { REFUSED, type SystemEnv, type Translation } from '../cpu/engine.ts';
 import { updateEntry } from './mmu-ops.ts';
 import { getFromL1e, getPage, PTE_P, putPage, putPageFromL1e } from './page-info.ts';
-import { DOMAIN, PAGE, pageAt, PGT_count_mask, PGT_l1_page_table, PGT_type_mask, PGT_validated } from './state.ts';
+import {
+  DOMAIN,
+  PAGE,
+  pageAt,
+  PGT_count_mask,
+  PGT_l1_page_table,
+  PGT_type_mask,
+  PGT_validated,
+} from './state.ts';
 import type { Xen } from './xen.ts';
 
 const VMASST_writable_pagetables = 1 << 2;
@@ -23,7 +31,11 @@ export function tryWritablePageTable(x: Xen, v: number, vaddr: number, _code: nu
 }
 function isL1(x: Xen, mfn: number): boolean {
   const type = x.m.r32(pageAt(mfn) + PAGE.type);
-  return (type & PGT_type_mask) === PGT_l1_page_table && (type & PGT_validated) !== 0 && (type & PGT_count_mask) !== 0;
+  return (
+    (type & PGT_type_mask) === PGT_l1_page_table &&
+    (type & PGT_validated) !== 0 &&
+    (type & PGT_count_mask) !== 0
+  );
 }
 
 /** Everything as the processor does it, but the store that faulted. */
@@ -46,7 +58,8 @@ function storeEnv(x: Xen, _v: number, vaddr: number, maddr: number, d: number): 
 /** Merges a store of 1, 2, 4 or 8 bytes into its 8-byte entry and writes that. */
 function storeEntry(x: Xen, maddr: number, bytes: number, lo: number, hi: number, d: number): boolean {
   const entry = (maddr & ~7) >>> 0;
-  let newLo = x.frames.read32(entry), newHi = x.frames.read32(entry + 4);
+  let newLo = x.frames.read32(entry),
+    newHi = x.frames.read32(entry + 4);
   if (bytes === 8) [newLo, newHi] = [lo >>> 0, hi >>> 0];
   else {
     const shift = (maddr & 3) * 8;
