@@ -18,7 +18,7 @@ const EFER_NX = 0x800,
   MISC_ENABLE_FAST_STRINGS = 1;
 /** The reset value of the memory-type table in low and high word. */
 const PAT_LO = 0x00070406,
-  PAT_HI = 0x00050100;
+  PAT_HI = 0x00000501;
 const TWO_32 = 4294967296;
 
 /** Value of an MSR (low + high * 2^32), undefined when reading it is #GP. */
