@@ -297,13 +297,18 @@ function rolesOf(tree: readonly Statement[]): ReadonlyMap<Value, string> {
   for (const s of statements(tree)) {
     if (s.kind === 'define') {
       const { op, args } = s.value;
-      if (op === 'load' || op === 'loadW') note(args[1], 'address');
+      if (op === 'load' || op === 'loadW' || op === 'loadSystem') note(args[1], 'address');
+      if (op === 'loadLinear') note(args[0], 'address');
       if (op.startsWith('sh') || op === 'sar') note(args[1], 'count');
     } else if (s.kind === 'do') {
-      if (s.op === 'store' || s.op === 'storeW' || s.op === 'probe') note(s.args[1], 'address');
+      if (['store', 'storeW', 'storeSystem', 'probe'].includes(s.op)) note(s.args[1], 'address');
+      if (s.op === 'setSegment')
+        for (const [i, role] of ['selector', 'base', 'limit', 'attributes'].entries())
+          note(s.args[i + 1], role);
       if (s.op === 'jump' || s.op === 'setEip') note(s.args[0], 'target');
       for (const arg of s.args) note(arg, 'result');
     } else if (s.kind === 'if') note(s.condition, 'holds');
+    else if (s.kind === 'fault') note(s.code, 'error_code');
   }
   return roles;
 }
@@ -333,6 +338,21 @@ const RESULT_NAMES: Readonly<Record<string, string>> = {
 };
 const TABLE_NAMES: Readonly<Record<string, string>> = { descriptor: 'descriptor', idt: 'gate', tss: 'field' };
 
+/** A part of a descriptor's upper word (SDM vol. 3, figure 3-8) by the shift that takes it out: its DPL, or type and flags. */
+function descriptorPart(value: Value): string | undefined {
+  const [first] = valuesOf(value.args);
+  if (value.op === 'or' && first !== undefined && isDescriptorBits(first, 8)) return 'attributes';
+  return isDescriptorBits(value, 13) ? 'dpl' : undefined;
+}
+
+/** (descriptor >> shift) & mask. */
+function isDescriptorBits(value: Value, shift: number): boolean {
+  const [shifted] = valuesOf(value.args);
+  if (value.op !== 'and' || shifted?.op !== 'shr') return false;
+  const [word, by] = valuesOf(shifted.args);
+  return word?.op === 'loadSystem' && word.args[0] === 'descriptor' && by?.args[0] === shift;
+}
+
 /** A name that says what a temporary holds. */
 function nameFor(value: Value, role: string | undefined): string {
   const [first, second] = value.args;
@@ -348,7 +368,7 @@ function nameFor(value: Value, role: string | undefined): string {
     case 'loadSystem':
       return TABLE_NAMES[first as string] ?? 'field';
     default:
-      return RESULT_NAMES[value.op] ?? role ?? 'temporary';
+      return descriptorPart(value) ?? RESULT_NAMES[value.op] ?? role ?? 'temporary';
   }
 }
 

@@ -60,6 +60,8 @@ export class SymbolicBuilder extends DerivedBuilder<Value, Value> implements Bui
   /** What has been recorded so far, at the outermost level once the description has run. */
   list: Statement[] = [];
   private count = 0;
+  /** Pure values made so far, by what they are: one map for each list that is open. */
+  private readonly scopes: Map<string, Value>[] = [new Map()];
 
   constructor(insn: Insn) {
     super();
@@ -75,10 +77,21 @@ export class SymbolicBuilder extends DerivedBuilder<Value, Value> implements Bui
       if (arg === undefined || (typeof arg === 'object' && !(arg instanceof Value)))
         throw new TypeError(`${op} was given something that is no value of this builder`);
     }
-    if (op !== 'const' && reads.length === 0) {
-      const simpler = this.simplify(op, size, args);
-      if (simpler !== undefined) return simpler;
+    if (reads.length > 0) return this.define(op, size, args, reads);
+    const simpler = op === 'const' ? undefined : this.simplify(op, size, args);
+    if (simpler !== undefined) return simpler;
+    // The same computation again, where the first one has surely happened, is the same value.
+    const key = `${op} ${size} ${args.map((arg) => (arg instanceof Value ? `v${arg.id}` : arg)).join(' ')}`;
+    for (const scope of this.scopes) {
+      const known = scope.get(key);
+      if (known !== undefined) return known;
     }
+    const value = this.define(op, size, args, reads);
+    this.scopes[this.scopes.length - 1]!.set(key, value);
+    return value;
+  }
+
+  private define(op: string, size: number, args: readonly Argument[], reads: readonly Place[]): Value {
     const value = new Value(this.count++, op, size, args, reads);
     this.list.push({ kind: 'define', value });
     return value;
@@ -117,7 +130,9 @@ export class SymbolicBuilder extends DerivedBuilder<Value, Value> implements Bui
   private nested(body: () => void): Statement[] {
     const outer = this.list;
     this.list = [];
+    this.scopes.push(new Map());
     body();
+    this.scopes.pop();
     const inner = this.list;
     this.list = outer;
     return inner;
