@@ -176,8 +176,8 @@ export class Controller {
       instructions: m.r64(HEADER + MACHINE.instructions),
       error: undefined,
       counts: {
-        traps: m.u32[COUNT_TYPE + RT.trap]! >>> 1,
-        hypercalls: m.u32[COUNT_TYPE + RT.hypercall]! >>> 1,
+        traps: (m.u32[COUNT_TYPE + RT.trap]! + 1) >>> 1, // the last one may not return
+        hypercalls: (m.u32[COUNT_TYPE + RT.hypercall]! + 1) >>> 1,
         silent: this.silent,
         refused: this.refused,
       },

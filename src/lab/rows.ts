@@ -91,21 +91,26 @@ export function groupRow(history: History, seq: number): TraceRecord | undefined
 
 /** All records of the trap that record `seq` belongs to, from its enter record to its return. */
 export function groupOf(history: History, seq: number): TraceRecord[] {
-  let start = seq;
+  let start = 0;
   for (let s = seq; s >= history.first && s > 0 && s > seq - GROUP_REACH; s--) {
-    if (history.typeOf(s) !== RT.trap) continue;
-    if (history.phaseOf(s) === PH.enter) start = s;
-    else if (s !== seq) start = seq; // the trap before has returned: this record stands alone
-    break;
+    const type = history.typeOf(s);
+    if (type === RT.trap && history.phaseOf(s) === PH.enter) {
+      start = s;
+      break;
+    }
+    // The trap before has returned, or another vCPU has taken over: this record stands alone.
+    if (s !== seq && (type === RT.trap || type === RT.switch)) break;
+  }
+  if (start === 0) {
+    const alone = history.get(seq);
+    return alone ? [alone] : [];
   }
   const out: TraceRecord[] = [];
   for (let s = start; s <= history.last && s < start + GROUP_REACH; s++) {
     const record = history.get(s);
-    if (!record) break;
-    if (s > start && record.type === 'trap' && record.phase === 'enter') break;
+    if (!record || (s > start && record.type === 'trap' && record.phase === 'enter')) break;
     out.push(record);
-    if (record.type === 'trap' && record.phase === 'return') break;
-    if (start === seq && record.type !== 'trap') break;
+    if (record.type === 'switch' || (record.type === 'trap' && record.phase === 'return')) break;
   }
   return out;
 }

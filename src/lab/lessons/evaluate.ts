@@ -27,6 +27,8 @@ export interface LessonHost {
 export interface Place {
   readonly place: 'moment' | 'address';
   readonly moment?: Moment;
+  /** The boundary between two instructions just before that moment. */
+  readonly before?: boolean;
   readonly address?: number;
   readonly size?: number;
   readonly domid?: number | undefined;
@@ -143,14 +145,11 @@ async function outcomeOf(r: TraceRecord, host: LessonHost): Promise<string> {
 }
 
 const truth = (v: Value): boolean => (Array.isArray(v) ? v.length > 0 : Boolean(v));
-const momentBefore = (r: TraceRecord): Place => ({
-  place: 'moment',
-  moment: { T: r.T, seq: r.seq - 1, within: false },
-});
 const momentAt = (r: TraceRecord): Place => ({
   place: 'moment',
   moment: { T: r.T, seq: r.seq, within: true },
 });
+const momentBefore = (r: TraceRecord): Place => ({ ...momentAt(r), before: true });
 
 function named(name: string, host: LessonHost): Value {
   const s = host.state();

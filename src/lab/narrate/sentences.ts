@@ -1,12 +1,14 @@
 // One true sentence about a record, from the record and nothing else. Checks and acts speak with the sentences of hypervisor/rules; the
 // other types with the ones below.
 
+import { DOMID_IDLE } from '../../hypervisor/abi/domid.ts';
 import { errnoName } from '../../hypervisor/abi/errno.ts';
 import { actSentence, ruleSentence } from '../../hypervisor/rules.ts';
 import type { Sentence } from '../../hypervisor/rules/types.ts';
 import { PGT_NAMES } from '../../hypervisor/state.ts';
 import type { DomainSummary } from '../types.ts';
 import {
+  DOMAIN_OP,
   DOMAIN_OPS,
   INPUT_KINDS,
   SWITCH_REASONS,
@@ -214,7 +216,10 @@ const SAY: Readonly<Partial<Record<TraceRecord['type'], Say>>> = {
   store: (r, c, t) =>
     t(r.phase === 'answer' ? 'storeOut' : 'storeIn', { who: nameOf(r.domid, c), text: text(r) }),
   watch: (r, c, t) => t('watch', { who: nameOf(r.domid, c), text: text(r) }),
-  domain: (r, c, t) => t(`domain_${DOMAIN_OPS[r.aux] ?? 'created'}`, { who: nameOf(r.p[0] ?? r.domid, c) }),
+  domain: (r, c, t) =>
+    r.domid === DOMID_IDLE && r.aux === DOMAIN_OP.shutdown
+      ? t('machineStops')
+      : t(`domain_${DOMAIN_OPS[r.aux] ?? 'created'}`, { who: nameOf(r.p[0] ?? r.domid, c) }),
   input: (r, _c, t) => t('input', { kind: t(`input_${INPUT_KINDS[r.aux] ?? 'console'}`) }),
   panic: (r, _c, t) => t('panic', { text: r.data ? utf8.decode(r.data.slice()) : '' }),
   ud: (r, _c, t) =>

@@ -2,11 +2,13 @@
 
 import { useEffect, useRef, useState } from 'react';
 import { create } from 'zustand';
-import type { LabState, Session, TracePage, TraceQuery } from '../../lab/types.ts';
+import type { LabState, Moment, Session, TracePage, TraceQuery } from '../../lab/types.ts';
 
 interface LabStore {
   readonly session: Session | undefined;
   readonly state: LabState;
+  /** Where the machine stood when its domains were built: what came before is no part of the show. */
+  readonly start: Moment;
 }
 
 const NOWHERE = { T: 0, seq: 0, within: false } as const;
@@ -31,17 +33,33 @@ const EMPTY: LabState = {
   revision: 0,
 };
 
-const useLabStore = create<LabStore>()(() => ({ session: undefined, state: EMPTY }));
+const useLabStore = create<LabStore>()(() => ({ session: undefined, state: EMPTY, start: NOWHERE }));
+
+/** Messages bring copies: parts that say the same as before stay the same objects, so that nothing is drawn again for nothing. */
+function steady(now: LabState, before: LabState): LabState {
+  const out: Record<string, unknown> = { ...now };
+  for (const [key, value] of Object.entries(before))
+    if (typeof value === 'object' && value !== null && JSON.stringify(value) === JSON.stringify(out[key]))
+      out[key] = value;
+  return out as unknown as LabState;
+}
 
 /** Connects the page to a session; returns the way to disconnect. */
 export function connect(session: Session): () => void {
-  const publish = (): void => useLabStore.setState({ session, state: session.getState() });
+  const publish = (): void => {
+    const state = steady(session.getState(), useLabStore.getState().state);
+    const atStart = state.phase === 'paused' && state.stop.kind === 'start';
+    useLabStore.setState({ session, state, ...(atStart ? { start: state.cursor } : {}) });
+  };
   publish();
   return session.subscribe(publish);
 }
 
 /** A part of what the session published. Select primitives or stable objects. */
 export const useLab = <T>(select: (state: LabState) => T): T => useLabStore((s) => select(s.state));
+/** The moment before the first instruction. */
+export const useStart = (): Moment => useLabStore((s) => s.start);
+export const startMoment = (): Moment => useLabStore.getState().start;
 export const labState = (): LabState => useLabStore.getState().state;
 /** The session, from event handlers. Throws before the page is connected. */
 export function session(): Session {

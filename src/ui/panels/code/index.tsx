@@ -71,6 +71,15 @@ function useBefore(cpu: CpuModel | undefined): CpuModel | undefined {
   return seen.current.before;
 }
 
+/** Keeps the next instruction in sight: scrolls the listing, and only the listing. */
+function centre(row: HTMLDivElement | null): void {
+  const list = row?.closest<HTMLElement>('[data-listing]');
+  if (!row || !list) return;
+  const at = row.offsetTop - list.offsetTop;
+  if (at < list.scrollTop + 40 || at > list.scrollTop + list.clientHeight - 60)
+    list.scrollTop = Math.max(0, at - list.clientHeight / 3);
+}
+
 function Line({ row, domid }: { readonly row: CodeRow; readonly domid: number }) {
   return (
     <>
@@ -82,6 +91,7 @@ function Line({ row, domid }: { readonly row: CodeRow; readonly domid: number })
       )}
       <div
         className={style.row}
+        ref={row.current ? centre : undefined}
         data-now={row.current || undefined}
         aria-current={row.current ? 'step' : undefined}
       >
@@ -242,8 +252,8 @@ export default function Code(_: PanelProps) {
   if (!code.model || !cpu.model) return <p className={plate.empty}>{code.error ?? t('none')}</p>;
   const { model } = cpu;
   return (
-    <div className={plate.pad}>
-      <div className={plate.tools}>
+    <div className={`${plate.pad} ${style.panel}`}>
+      <div className={`${plate.tools} ${style.head}`}>
         {domains.filter((d) => d.kind === 'pv').length > 1 && (
           <DomainSelect label={t('domain')} follow={t('follow')} value={domid} onChange={setDomid} />
         )}
@@ -267,12 +277,14 @@ export default function Code(_: PanelProps) {
         </button>
       </div>
       {(started || change) && <Registers cpu={model} change={change} />}
-      <Values label={t('code')} className={style.code}>
-        {code.model.problem !== undefined && <p className={plate.empty}>{code.model.problem}</p>}
-        {oncePerLine(code.model.rows).map((row) => (
-          <Line key={row.address} row={row} domid={model.domid} />
-        ))}
-      </Values>
+      <div className={style.listing} data-listing>
+        <Values label={t('code')} className={style.code}>
+          {code.model.problem !== undefined && <p className={plate.empty}>{code.model.problem}</p>}
+          {oncePerLine(code.model.rows).map((row) => (
+            <Line key={row.address} row={row} domid={model.domid} />
+          ))}
+        </Values>
+      </div>
       {change && <Details cpu={model} />}
       <span className="visually-hidden">{`${model.gpr.map((r) => `${r.name} ${hex(r.value)}`).join(', ')}, eip ${hex(model.eip)}`}</span>
     </div>

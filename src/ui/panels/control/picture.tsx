@@ -13,7 +13,8 @@ import { verdict } from './words.ts';
 const BAND = 58,
   GAP = 10,
   LABEL = 92,
-  TOP = 6;
+  TOP = 6,
+  SERVICE = 92;
 const RINGS = [3, 1, 0] as const;
 const yOf = (ring: number): number => TOP + (ring === 3 ? 0 : ring === 0 ? 2 : 1) * (BAND + GAP);
 const HEIGHT = yOf(0) + BAND + 30;
@@ -25,6 +26,8 @@ interface Spot {
   readonly label: string;
   readonly done: boolean;
   readonly inXen: boolean;
+  /** Happened meanwhile, outside the six phases. */
+  readonly aside?: boolean;
 }
 interface Plate {
   readonly width: number;
@@ -32,22 +35,20 @@ interface Plate {
   column(domid: number): { readonly x: number; readonly w: number };
 }
 
+/** Places side by side; the service domain, which has no kernel to show, gets a narrow one at the end. */
 function plateOf(width: number, columns: readonly Owner[]): Plate {
-  const inner = width - LABEL - 2;
-  const w = (inner - (columns.length - 1) * 12) / Math.max(1, columns.length);
+  const service = columns.some((c) => c.slot === 0) ? SERVICE + 12 : 0;
+  const guests = columns.filter((c) => c.slot !== 0);
+  const inner = width - LABEL - 2 - service;
+  const w = (inner - (guests.length - 1) * 12) / Math.max(1, guests.length);
   return {
     width,
     columns,
-    column: (domid) => ({
-      x:
-        LABEL +
-        Math.max(
-          0,
-          columns.findIndex((c) => c.domid === domid),
-        ) *
-          (w + 12),
-      w,
-    }),
+    column: (domid) => {
+      const i = guests.findIndex((c) => c.domid === domid);
+      if (i < 0 && columns.some((c) => c.domid === domid)) return { x: width - SERVICE - 2, w: SERVICE };
+      return { x: LABEL + Math.max(0, i) * (w + 12), w };
+    },
   };
 }
 
@@ -101,6 +102,7 @@ function spotsOf(trap: TrapView, plate: Plate, t: Translate<ShellKey>): readonly
       label: leaves ? '' : label(r),
       done: i <= at,
       inXen: !leaves,
+      aside: r.phase === 'none',
     });
     x += gap;
   });
@@ -118,7 +120,15 @@ const path = (spots: readonly Spot[]): string =>
     })
     .join('');
 
-function Places({ plate, here }: { readonly plate: Plate; readonly here: number | undefined }) {
+function Places({
+  plate,
+  here,
+  owner,
+}: {
+  readonly plate: Plate;
+  readonly here: number | undefined;
+  readonly owner: number;
+}) {
   const t = useT();
   return (
     <>
@@ -130,7 +140,12 @@ function Places({ plate, here }: { readonly plate: Plate; readonly here: number 
           <text x={0} y={yOf(ring) + 43} className={style.ringWho}>
             {t(`ring${ring}who` as ShellKey)}
           </text>
-          {(ring === 0 ? [XEN_OWNER] : plate.columns).map((o) => {
+          {(ring === 0
+            ? [XEN_OWNER]
+            : ring === 3
+              ? plate.columns.filter((c) => c.slot !== 0)
+              : plate.columns
+          ).map((o) => {
             const box = ring === 0 ? { x: LABEL, w: plate.width - LABEL - 2 } : plate.column(o.domid);
             return (
               <g key={o.domid} style={{ color: o.colour }}>
@@ -142,7 +157,7 @@ function Places({ plate, here }: { readonly plate: Plate; readonly here: number 
                   rx={4}
                   className={style.place}
                   strokeDasharray={o.dash}
-                  data-here={here === ring || undefined}
+                  data-here={(here === ring && (ring === 0 || o.domid === owner)) || undefined}
                 />
                 {ring !== 3 && (
                   <text
@@ -175,10 +190,15 @@ function Station({
   const v = s.record && s.done ? verdict(s.record) : undefined;
   return (
     <g data-done={s.done || undefined}>
-      <circle cx={s.x} cy={s.y} r={5.5} className={s.done ? style.stationDone : style.station} />
+      <circle
+        cx={s.x}
+        cy={s.y}
+        r={s.aside ? 3 : 5.5}
+        className={s.done ? style.stationDone : style.station}
+      />
       {v === 'passed' && <path d={`M${s.x - 4} ${s.y - 15}l3 3l6 -7`} className={style.tick} />}
       {v === 'refused' && <path d={`M${s.x - 4} ${s.y - 19}l8 8m0 -8l-8 8`} className={style.tick} />}
-      {s.label !== '' && (current || !crowded) && (
+      {s.label !== '' && (current || (!crowded && s.aside !== true)) && (
         <text
           x={s.x}
           y={yOf(0) + BAND + 20}
@@ -215,37 +235,43 @@ export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
   const [ref, { width }] = useSize<HTMLDivElement>();
   const domains = useLab((s) => s.domains);
   const running = useLab((s) => s.running);
-  const guests = domains.filter((d) => d.kind === 'pv');
+  const T = useLab((s) => s.cursor.T);
+  const shown = domains.filter(
+    (d) => d.kind === 'pv' || d.domid === running || trap?.records.some((r) => r.domid === d.domid),
+  );
   const plate = plateOf(
     width,
-    (guests.length > 0 ? guests : [{ domid: 1 }]).map((d) => ownerOf(d.domid, domains)),
+    (shown.length > 0 ? shown : [{ domid: 1 }]).map((d) => ownerOf(d.domid, domains)),
   );
   const spots = trap && trap.records.length > 0 ? spotsOf(trap, plate, t) : [];
   const done = spots.filter((s) => s.done);
   const last = done.at(-1);
   const inside = last !== undefined && (trap!.within || trap!.selected || last.record?.type === 'silent');
-  const resting = plate.column(running ?? plate.columns[0]!.domid);
-  const token = inside
-    ? last
-    : last && !last.inXen
-      ? last
-      : { x: resting.x + 26, y: yOf(1) + BAND / 2 + 8, inXen: false, record: undefined };
-  const owner = token.inXen
-    ? XEN_OWNER
-    : ownerOf(token.record?.domid ?? running ?? plate.columns[0]!.domid, domains);
+  const first = (plate.columns.find((c) => c.slot !== 0) ?? plate.columns[0])!;
+  const home = running ?? (T === 0 ? first.domid : undefined);
+  const resting = home === undefined ? { x: LABEL } : plate.column(home);
+  const rest = {
+    x: resting.x + 26,
+    y: yOf(home === undefined ? 0 : 1) + BAND / 2 + 8,
+    inXen: home === undefined,
+    record: undefined,
+  };
+  const token = inside || (last && !last.inXen && last.record?.domid === running) ? last! : rest;
+  const owner = token.inXen ? XEN_OWNER : ownerOf(token.record?.domid ?? home ?? first.domid, domains);
+  const crowded = spots.length > 1 && (width - LABEL - 56) / (spots.length - 1) < 50;
   const ring = RINGS.find((r) => token.y > yOf(r) && token.y < yOf(r) + BAND);
   const lie = last?.record?.type === 'silent' ? last : undefined;
   return (
     <div ref={ref} className={style.picture} aria-hidden="true">
       {width > 0 && (
         <svg aria-hidden="true" width={width} height={HEIGHT} viewBox={`0 0 ${width} ${HEIGHT}`}>
-          <Places plate={plate} here={ring} />
+          <Places plate={plate} here={ring} owner={owner.domid} />
           {spots.length > 1 && <path d={path(spots)} className={style.pathLater} />}
           {done.length > 1 && <path d={path(done)} className={style.path} />}
           {spots
             .filter((s) => s.record)
             .map((s) => (
-              <Station key={s.record!.seq} s={s} current={s === last && inside} crowded={spots.length > 8} />
+              <Station key={s.record!.seq} s={s} current={s === last && inside} crowded={crowded} />
             ))}
           {lie && <Lie r={lie.record!} x={lie.x} y={lie.y} />}
           <g

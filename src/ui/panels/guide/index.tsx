@@ -144,7 +144,7 @@ function Tour() {
           </button>
         </div>
       )}
-      <Markdown text={before} />
+      {(stage === 'before' || stop.ask !== undefined) && <Markdown text={before} />}
       <Question />
       {stop.edit && stage === 'before' && <Editor />}
       {stage === 'after' && <Markdown text={after} />}

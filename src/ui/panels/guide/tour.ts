@@ -186,6 +186,7 @@ export async function act(action: string): Promise<void> {
         throw new Error(`${action}: there is no such place yet`);
       if (p.place === 'address') await runToAddress(p.address!, p.domid);
       else if (p.moment) await goto(p.moment);
+      if (p.before) await step('instruction', -1);
       break;
     }
     case 'step':
@@ -334,10 +335,8 @@ let wired = false;
 export function wireTours(): void {
   if (wired) return;
   wired = true;
-  let config = labState().config;
   onLab((s, before) => {
-    if (s.config !== config && s.phase === 'paused') {
-      config = s.config;
+    if (s.phase === 'paused' && before.phase === 'loading') {
       void loadTour(labOf(useUi.getState().lab).tour);
     } else if (s.phase === 'paused' && s.revision !== before.revision) {
       void poll();

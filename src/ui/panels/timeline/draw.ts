@@ -98,8 +98,9 @@ function traps(g: CanvasRenderingContext2D, s: Scene): void {
   let open = -1;
   s.rows.forEach((r, i) => {
     if (r.type === 'trap' && r.phase === 'enter') open = i;
-    const inside = r.phase !== 'none' || r.type === 'bounce';
-    if (!inside || r.type === 'silent') return;
+    if (r.type === 'switch' || r.type === 'silent' || r.type === 'ringchange') open = -1;
+    const inside = (r.type === 'trap' && r.phase === 'enter') || open >= 0;
+    if (!inside) return;
     const x = s.xOf(r);
     g.globalAlpha = i <= s.cursorRow ? 1 : 0.4;
     if (r.type === 'trap' && r.phase === 'enter') {

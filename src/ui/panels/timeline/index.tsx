@@ -5,7 +5,7 @@ import type { TracePage } from '../../../lab/types.ts';
 import type { TraceRecord } from '../../../trace/records.ts';
 import { formatNumber, useT } from '../../i18n/index.ts';
 import { goto } from '../../shell/actions.ts';
-import { labState, session, useAsked, useLab } from '../../store/lab.ts';
+import { labState, session, startMoment, useAsked, useLab, useStart } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { useUi } from '../../store/ui.ts';
 import { ownerOf } from '../../text/owner.ts';
@@ -25,14 +25,19 @@ interface Span extends TracePage {
 }
 const NOTHING: Span = { total: 0, from: 0, rows: [], cursorRow: -1, sampled: false, marks: [] };
 
+/** Rows of the records that built the domains, before the first instruction: not drawn, not counted. */
+const built = (): number => startMoment().seq;
+
 async function near(total: number, cursorRow: number): Promise<Span> {
-  const from = Math.floor(Math.max(0, Math.min(total - WINDOW, cursorRow - WINDOW / 2)));
+  const from = Math.floor(Math.max(built(), Math.min(total - WINDOW, cursorRow - WINDOW / 2)));
   const page = await session().trace({}, from, WINDOW);
   return { ...page, sampled: false, marks: page.rows.filter(isMark) };
 }
 /** The whole history: evenly spaced records say who ran and how densely, marks are exact while there are few. */
 async function whole(total: number): Promise<Span> {
-  const at = Array.from({ length: SAMPLES }, (_, i) => Math.round((i * (total - 1)) / (SAMPLES - 1)));
+  const at = Array.from({ length: SAMPLES }, (_, i) =>
+    Math.round(built() + (i * (total - 1 - built())) / (SAMPLES - 1)),
+  );
   const pages = await Promise.all(at.map((i) => session().trace({}, i, 1)));
   const silent = await session().trace({ types: ['silent', 'ringchange', 'bounce'] }, 0, MARKS);
   return {
@@ -60,7 +65,7 @@ async function scrub(row: number): Promise<void> {
     const i = wish;
     wish = -2;
     const r = i < 0 ? undefined : (await session().trace({}, i, 1)).rows[0];
-    if (i < 0) await goto({ T: 0, seq: 0, within: false });
+    if (i < 0) await goto(startMoment());
     else if (r) await goto({ T: r.T, seq: r.seq, within: true });
   }
   moving = false;
@@ -182,14 +187,15 @@ function Status({ page }: { readonly page: TracePage }) {
   const stop = useLab((s) => s.stop);
   const branches = useLab((s) => s.branches);
   const branch = useLab((s) => s.branch);
-  const total = page.total;
+  const before = useStart().seq;
+  const total = page.total - before;
   const moved = useLab((s) => s.end.T > 0 || s.end.within);
   return (
     <>
       <p className={style.status}>
         {phase === 'running' && <strong>{t('running')} </strong>}
         <span data-testid="position">
-          {moved ? t('position', { step: page.cursorRow + 1, total, T: cursor.T }) : t('nothingYet')}
+          {moved ? t('position', { step: page.cursorRow + 1 - before, total, T: cursor.T }) : t('nothingYet')}
         </span>
         {stop.kind === 'end' && phase === 'paused' && <strong> · {t(`end_${stop.reason}`)}</strong>}
       </p>
@@ -224,6 +230,7 @@ export function Timeline() {
   const { model } = useAsked(started ? `timeline ${all}` : undefined, () => ask(all));
   const page = model ?? NOTHING;
   const row = page.cursorRow;
+  const before = useStart().seq;
   const moved = useLab((s) => s.end.T > 0 || s.end.within);
   return (
     <div className={style.timeline}>
@@ -240,11 +247,11 @@ export function Timeline() {
             type="range"
             aria-label={t('scrub')}
             aria-valuetext={t('position', {
-              step: row + 1,
-              total: page.total,
+              step: row + 1 - before,
+              total: page.total - before,
               T: formatNumber(labState().cursor.T),
             })}
-            min={-1}
+            min={before - 1}
             max={page.total - 1}
             value={row}
             onChange={(e) => void scrub(Number(e.target.value))}

@@ -3,7 +3,7 @@
 import type { StepKind } from '../../../lab/types.ts';
 import { type ShellKey, useT } from '../../i18n/index.ts';
 import { goto, runOrPause, step } from '../../shell/actions.ts';
-import { session, useLab } from '../../store/lab.ts';
+import { session, startMoment, useLab } from '../../store/lab.ts';
 import { type Axis, useSettings } from '../../store/settings.ts';
 import { useUi } from '../../store/ui.ts';
 import { Icon } from '../../widgets/icon.tsx';
@@ -106,11 +106,7 @@ export function MoreTransport() {
           </button>
         </span>
       ))}
-      <button
-        type="button"
-        className="button edged"
-        onClick={() => void goto({ T: 0, seq: 0, within: false })}
-      >
+      <button type="button" className="button edged" onClick={() => void goto(startMoment())}>
         <Icon name="toStart" /> {t('toStart')}
       </button>
       <button type="button" className="button edged" onClick={() => void goto(end)}>
