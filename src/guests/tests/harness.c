@@ -1,4 +1,5 @@
 /* The C half of the harness: counting, catching, and the verdict. */
+#include "events.h"
 #include "harness.h"
 #include "print.h"
 #include "xen/sched.h"
@@ -138,7 +139,7 @@ void install_gates(void) {
 }
 
 void kernel_main(void) {
-  map_shared_info();
+  events_init(); /* who lets events in, if only for a trip to ring 3, must be ready to take one */
   install_gates();
   HYPERVISOR_stack_switch(FLAT_RING1_DS, va_of(trap_stack_top));
   open_user_pages();

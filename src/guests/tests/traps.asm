@@ -62,6 +62,8 @@ try_load_ds:
         mov     eax, [esp + 4]
 at_load_ds:
         mov     ds, ax
+        push    ss                      ; C wants its data segment back
+        pop     ds
         ret
 
 try_load_ss:

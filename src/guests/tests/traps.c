@@ -54,7 +54,6 @@ static void selectors(void) {
   expect_trap("ss of ring 3", try_load_ss, FLAT_RING3_DS, VECTOR_GP, FLAT_RING3_DS & ~3u, at_load_ss);
   expect_no_trap("ds of ring 3", try_load_ds, FLAT_RING3_DS);
   expect_no_trap("null ds", try_load_ds, 0);
-  try_load_ds(FLAT_RING1_DS);
 }
 
 static void page_faults(void) {
