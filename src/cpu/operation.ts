@@ -34,7 +34,7 @@ export function makeOperation(
   e: SystemAccess,
   insn: Insn,
   version: number,
-  sensitive: (name: string) => boolean,
+  sensitive: (entry: Semantic, insn: Insn) => boolean,
 ): Operation {
   const entry = semantics.get(insn.form.semantics);
   if (entry === undefined) throw new Error(`not described: ${insn.form.semantics} (${insn.form.opcode})`);
@@ -49,7 +49,7 @@ export function makeOperation(
     c: args[2],
     m1: memory[0],
     m2: memory[1],
-    sensitive: insn.invalid === undefined && sensitive(insn.form.semantics),
+    sensitive: insn.invalid === undefined && sensitive(entry, insn),
     version,
   };
 }

@@ -12,9 +12,9 @@ import { OUT, PH, RT } from '../trace/records.ts';
 import { type EmulateResult, type Engine, type Platform, REFUSED, type SystemEnv } from './engine.ts';
 import { type CodePage, makeOperation, type Operation } from './operation.ts';
 import { NO_PAGE } from './reference-memory.ts';
-import { FAULT, REFUSAL, SystemAccess } from './reference-system.ts';
+import { FAULT, REFUSAL } from './reference-system.ts';
 import type { Double } from './reference-values.ts';
-import { Comparison, isSensitive } from './silent.ts';
+import { isSensitive, WatchedAccess } from './silent.ts';
 import { EFLAGS_RF, EFLAGS_TF, EXIT, type ExitReason, VCPU } from './vcpu.ts';
 
 const VECTOR_DB = 1,
@@ -31,7 +31,7 @@ const T_AT = HEADER + MACHINE.T,
 const contributory = (vector: number): boolean => vector === 0 || (vector >= 10 && vector <= 13);
 const ERROR_CODE_VECTORS = (1 << 8) | (0x1f << 10) | (1 << 17);
 
-export class ReferenceEngine extends SystemAccess implements Engine, Builder<number, Double> {
+export class ReferenceEngine extends WatchedAccess implements Engine, Builder<number, Double> {
   readonly name = 'reference' as const;
   insn!: Insn;
   opSize: 16 | 32 = 32;
@@ -44,11 +44,9 @@ export class ReferenceEngine extends SystemAccess implements Engine, Builder<num
   private ticks = 0;
   private retired = 0;
   private again = false;
-  private readonly comparison: Comparison;
 
   constructor({ frames, trace }: Platform) {
     super(frames, trace);
-    this.comparison = new Comparison(this);
   }
 
   dropCaches(): void {
@@ -121,14 +119,14 @@ export class ReferenceEngine extends SystemAccess implements Engine, Builder<num
   /** Runs one instruction to its end: it retires, counts its tick, and single-steps if TF asks. */
   private step(op: Operation): void {
     const traced = this.i32[this.flagsAt]! & (EFLAGS_TF | EFLAGS_RF);
-    if (op.sensitive && this.pv && this.cpl !== 0) this.comparison.before(op);
+    if (op.sensitive && this.pv && this.cpl !== 0) this.compareBefore(op);
     this.execute(op);
     this.ip = this.next;
     this.left--;
     this.ticks++;
     if (this.again) this.again = false;
     else this.retired++;
-    if (this.comparison.pending) this.comparison.after(op);
+    if (this.native !== undefined) this.compareAfter(op);
     if (traced !== 0) this.afterTraced(traced);
     if (this.shadowed !== 0) this.shadowed--;
   }
@@ -160,7 +158,7 @@ export class ReferenceEngine extends SystemAccess implements Engine, Builder<num
 
   // ---- exceptions -------------------------------------------------------------------------------------
   private deliverFault(): void {
-    this.comparison.cancel();
+    this.native = undefined;
     this.again = false;
     this.deliverEvent(true);
   }
