@@ -1,5 +1,6 @@
 // Every form of the table passes through a builder whose values refuse to be looked into, and one that looks is caught.
 
+import { setFlagsFromString } from 'node:v8';
 import { describe, expect, test } from 'vitest';
 import { type Builder, type Describe, type Semantic, semantics } from './builder.ts';
 import { decode } from './decode.ts';
@@ -7,7 +8,16 @@ import { sampleInsns } from './samples.ts';
 import './semantics/index.ts';
 import { NotDescribedError, record, SymbolicBuilder } from './symbolic.ts';
 import { TABLE } from './table.ts';
-import { OpaqueValueError, statements, usedBy, Value } from './tree.ts';
+import { argsOf } from './operands.ts';
+import {
+  type Argument,
+  OpaqueValueError,
+  type Statement,
+  statements,
+  usedBy,
+  Value,
+  valuesOf,
+} from './tree.ts';
 import type { Insn } from './types.ts';
 
 const insnOf = (...bytes: number[]): Insn => decode((i) => bytes[i] ?? 0, true);
@@ -104,5 +114,92 @@ describe('what is recorded', () => {
     expect(value).toBeInstanceOf(Value);
     expect((value as Value).op).toBe('const');
     expect((value as Value).args).toEqual([3]);
+  });
+});
+
+// A condition of JavaScript on a value throws nothing: objects are simply true. V8 has objects that are false (they exist for
+// document.all). A description run with true values and with false ones must record the same tree.
+
+setFlagsFromString('--allow-natives-syntax');
+const falseObject = new Function('return %GetUndetectable()') as () => object;
+
+/** Hands `inner` on to a description with every value replaced by an object that JavaScript takes for false. */
+function withFalseValues(inner: SymbolicBuilder): Builder<Value, Value> {
+  const values = new Map<unknown, Value>(),
+    tokens = new Map<Value, object>();
+  const out = (x: unknown): unknown => {
+    if (x instanceof Value) {
+      const token = tokens.get(x) ?? falseObject();
+      tokens.set(x, token);
+      values.set(token, x);
+      return token;
+    }
+    if (typeof x === 'function')
+      return (...args: unknown[]) => out((x as (...a: unknown[]) => unknown)(...args.map(back)));
+    if (Array.isArray(x)) return x.map(out);
+    return typeof x === 'object' && x !== null ? mapped(x, out) : x;
+  };
+  const back = (x: unknown): unknown => {
+    if (values.has(x)) return values.get(x);
+    if (typeof x === 'function')
+      return (...args: unknown[]) => back((x as (...a: unknown[]) => unknown)(...args.map(out)));
+    return typeof x === 'object' && x !== null ? mapped(x, back) : x;
+  };
+  const mapped = (x: object, change: (part: unknown) => unknown) =>
+    Object.fromEntries(Object.entries(x).map(([name, part]) => [name, change(part)]));
+  return new Proxy(inner, {
+    get(target, name) {
+      const member: unknown = Reflect.get(target, name);
+      if (typeof member !== 'function') return member;
+      return (...args: unknown[]) => out(member.apply(target, args.map(back)));
+    },
+  }) as unknown as Builder<Value, Value>;
+}
+
+function recordFalse(insn: Insn, { access, run }: Semantic): readonly Statement[] {
+  const inner = new SymbolicBuilder(insn);
+  const b = withFalseValues(inner);
+  run<Value, Value>(b, ...argsOf<Value, Value>(b, insn, access));
+  return inner.list;
+}
+
+/** A tree as text, values by number. */
+function shapeOf(tree: readonly Statement[]): string[] {
+  const name = (arg: Argument | undefined) => (arg instanceof Value ? `#${arg.id}` : String(arg));
+  return [...statements(tree)].map((s) => {
+    if (s.kind === 'define') return `${name(s.value)} ${s.value.op} ${s.value.args.map(name).join(' ')}`;
+    if (s.kind === 'do') return `${s.op} ${s.args.map(name).join(' ')}`;
+    return `${s.kind} ${valuesOf(usedBy(s)).map(name).join(' ')}`;
+  });
+}
+
+describe('no condition of JavaScript depends on a value', () => {
+  test('in any form', () => {
+    for (const form of TABLE) {
+      const entry = semantics.get(form.semantics)!;
+      for (const insn of sampleInsns(form))
+        expect(shapeOf(recordFalse(insn, entry)), `${form.opcode} ${form.mnemonic}`).toEqual(
+          shapeOf(record(insn)),
+        );
+    }
+  });
+  test.each<readonly [string, Describe]>([
+    [
+      'if',
+      (b, dst) => {
+        if (b.flag('cf')) dst.set(b.const(1));
+      },
+    ],
+    ['a choice', (b, dst) => dst.set(b.flag('cf') ? b.const(1) : b.const(2))],
+    [
+      'a negation',
+      (b, dst) => {
+        if (!b.eq(dst.get(), b.const(0))) dst.set(b.const(1));
+      },
+    ],
+    ['a disjunction', (b, dst) => dst.set(b.flag('cf') || b.const(1))],
+  ])('%s is caught', (_name, run) => {
+    const entry: Semantic = { name: 'add', access: ['rw', 'r'], run };
+    expect(shapeOf(recordFalse(ADD, entry))).not.toEqual(shapeOf(record(ADD, changed(run))));
   });
 });
