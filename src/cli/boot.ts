@@ -9,7 +9,8 @@ import { type ImageHead, ImageFileError, loadImage, readImageHead, saveImage } f
 import { stateHash } from '../machine/state-hash.ts';
 import { stopReason } from '../machine/stop.ts';
 import type { RunResult } from '../machine/run.ts';
-import { HEADER } from '../memory/map.ts';
+import { CTL } from '../memory/frames.ts';
+import { CONTROL, HEADER } from '../memory/map.ts';
 import { allocate } from '../memory/memory.ts';
 import { attachMachine, createMachine, type XenMachine } from '../toolstack/assemble.ts';
 import { COUNT_HYPERCALL, COUNT_VECTOR, MACHINE } from '../trace/recorder.ts';
@@ -121,7 +122,7 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
   if (reason === 'crash' || reason === 'panic') err(crashReport(timeline, (sha) => files.get(sha)));
   if (options.audit) err(`audit: ${differences} differences\n`);
   if (options.json)
-    err(`${JSON.stringify(summary(machine, reason, (performance.now() - started) / 1000))}\n`);
+    err(`${JSON.stringify(summary(machine, reason, (performance.now() - started) / 1000, options.hosts))}\n`);
   else if (limited) err(`ringside boot: limit reached after ${timeline.ticks} ticks\n`);
   if (differences > 0) return 4;
   return EXIT_CODES[reason] ?? 5;
@@ -202,7 +203,12 @@ function restored(options: BootOptions, path: string): Timeline {
 }
 
 /** The line that --json ends with. */
-function summary(machine: XenMachine, reason: string, seconds: number): Record<string, unknown> {
+function summary(
+  machine: XenMachine,
+  reason: string,
+  seconds: number,
+  hosts: number,
+): Record<string, unknown> {
   const { m, trace } = machine;
   const traps: Record<string, number> = {},
     hypercalls: Record<string, number> = {};
@@ -219,5 +225,8 @@ function summary(machine: XenMachine, reason: string, seconds: number): Record<s
     traceHash: trace.hash,
     stateHash: stateHash(m),
     seconds: Math.round(seconds * 1000) / 1000,
+    ...(hosts > 1
+      ? { hostTicks: Array.from({ length: hosts }, (_, i) => m.r64(CONTROL + CTL.hostTicks + 8 * i)) }
+      : {}),
   };
 }

@@ -7,6 +7,12 @@ import { CTL } from '../memory/frames.ts';
 import { CONTROL } from '../memory/map.ts';
 import type { EngineName } from '../cpu/engine.ts';
 
+/** A worker thread begins without the loader of TypeScript: it registers it and goes on. */
+const BOOTSTRAP = `import(${JSON.stringify(import.meta.resolve('tsx/esm/api'))}).then(({ register }) => {
+  register();
+  return import(${JSON.stringify(new URL('./host-thread.ts', import.meta.url).href)});
+});`;
+
 export interface Hosts {
   stop(): void;
 }
@@ -20,9 +26,9 @@ export async function startHosts(
   const { m } = timeline.machine;
   const workers: Worker[] = [];
   for (let host = 1; host < options.hosts; host++) {
-    const worker = new Worker(new URL('./host-thread.ts', import.meta.url), {
+    const worker = new Worker(BOOTSTRAP, {
+      eval: true,
       workerData: { buffer: m.buffer, host, engine: options.engine },
-      execArgv: ['--import', 'tsx'],
     });
     await new Promise<void>((resolve, reject) => {
       worker.once('message', () => resolve());

@@ -134,7 +134,7 @@ export class Recorder {
     for (let i = 0; i < n; i++) u8[SIDE + ((start + i) & (SIDE_SIZE - 1))] = data[i]!;
     u[SIDE_HEAD] = start + n;
     u[at + 14] = n;
-    u[at + 15] = start;
+    u[at + 15] = n === 0 ? 0 : start; // nothing to find: no place either, so that replays compare equal
     if (!hashed) return;
     const words = new Uint32Array(Math.ceil(n / 16) * 4);
     new Uint8Array(words.buffer).set(data.subarray(0, n));
