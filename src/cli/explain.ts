@@ -1,7 +1,7 @@
 // `ringside explain BYTES`: what the bytes are, what they do and whether they would trap, all read from the description of x86.
 
 import { parseArgs } from 'node:util';
-import { type Classification, classifyInsn, trapsAt } from '../isa/classify.ts';
+import { type Classification, classifyInsn } from '../isa/classify.ts';
 import { reasonText } from '../isa/classify-text.ts';
 import { decode, MAX_LENGTH } from '../isa/decode.ts';
 import { disassemble } from '../isa/disassemble.ts';
@@ -79,14 +79,13 @@ function insnsOf({ bytes, csD }: Request): Insn[] | string {
 const hex = (bytes: readonly number[]): string =>
   bytes.map((byte) => byte.toString(16).padStart(2, '0')).join(' ');
 
-function outcomes(insn: Insn): Readonly<Record<string, string>> {
-  return {
-    'CPL 0': trapsAt(insn, 0),
-    'CPL 1': trapsAt(insn, 1),
-    'CPL 3': trapsAt(insn, 3),
-    'virtual-8086': trapsAt(insn, 3, { vm86: true }),
-  };
-}
+/** The four situations as they are called. */
+const SITUATIONS = [
+  ['cpl0', 'CPL 0'],
+  ['cpl1', 'CPL 1'],
+  ['cpl3', 'CPL 3'],
+  ['vm86', 'virtual-8086'],
+] as const;
 
 function classText(c: Classification): string {
   const notes = [
@@ -102,7 +101,7 @@ function instructionText(insn: Insn, eip: number, language: Language): string {
   const effects = about.effects.map(
     ({ access, name, when }) => `            ${access} ${name}${when === '' ? '' : `  when ${when}`}\n`,
   );
-  const levels = Object.entries(outcomes(insn)).map(([level, outcome]) => `${level} ${outcome}`);
+  const levels = SITUATIONS.map(([key, name]) => `${name} ${about.outcomes[key]}`);
   return [
     `${eip.toString(16).padStart(8, '0')}  ${hex(insn.bytes)}  ${disassemble(insn, eip)}\n`,
     `  class     ${classText(about)}\n`,
@@ -125,7 +124,6 @@ function asJson(insn: Insn, eip: number, language: Language): unknown {
     ...(insn.invalid === undefined ? {} : { invalid: insn.invalid }),
     ...about,
     reason: reasonText(about, language),
-    outcomes: outcomes(insn),
     lines,
     summary,
   };

@@ -53,6 +53,7 @@ export interface Classification {
   readonly silent: boolean;
   /** Mode bits that make it trap where it otherwise would not. */
   readonly modes: readonly ModeBit[];
+  readonly outcomes: Outcomes;
   readonly effects: readonly Effect[];
   /** It raises an exception at CPL 0 too, whatever its operands are. */
   readonly alwaysFaults: boolean;
@@ -375,6 +376,19 @@ export function trapsAt(
   return outcomeOf(record(insn, entries), cpl, circumstances);
 }
 
+/** Outcomes in the four situations of the classic table: IOPL 0, mode bits clear. */
+export interface Outcomes {
+  readonly cpl0: Outcome;
+  readonly cpl1: Outcome;
+  readonly cpl3: Outcome;
+  readonly vm86: Outcome;
+}
+
+function outcomesOf(tree: readonly Statement[]): Outcomes {
+  const vm86 = outcomeOf(tree, 3, { vm86: true });
+  return { cpl0: outcomeOf(tree, 0), cpl1: outcomeOf(tree, 1), cpl3: outcomeOf(tree, 3), vm86 };
+}
+
 const MODES: readonly (readonly [ModeBit, Circumstances])[] = [
   ['umip', { umip: true }],
   ['tsd', { tsd: true }],
@@ -405,6 +419,7 @@ export function classifyTree(
     class: kind,
     silent: kind === 'sensitive-unprivileged',
     modes,
+    outcomes: outcomesOf(tree),
     effects,
     alwaysFaults,
     ioBitmap: kind === 'iopl-privileged' && !always(tree, 3, { ioAllowed: true }),
