@@ -1,5 +1,5 @@
 // What the unit tests of event channels, grants, scheduling and time stand on: domains without a kernel, whose linear addresses are the
-// machine addresses of their own frames. No part of the machine.
+// machine addresses of their own frames; above them the M2P, read-only. No part of the machine.
 
 import type { Engine, Mmu, Translation } from '../cpu/engine.ts';
 import { VCPU } from '../cpu/vcpu.ts';
@@ -9,10 +9,11 @@ import { Memory } from '../memory/memory.ts';
 import { MACHINE, Recorder } from '../trace/recorder.ts';
 import { decodeRecord, type TraceRecord } from '../trace/records.ts';
 import { createDomainRecord, unpauseDomain } from './domain.ts';
+import { HYPERVISOR_VIRT_START } from './guest-access.ts';
 import { initXen } from './init.ts';
 import { allocDomainFrame } from './page-alloc.ts';
 import { actSentence, ruleSentence } from './rules.ts';
-import { DOMAIN, findDomain, PAGE, pageAt, XVCPU, xv } from './state.ts';
+import { DOMAIN, findDomain, PAGE, pageAt, XEN, XEN_AT, XVCPU, xv } from './state.ts';
 import { Xen } from './xen.ts';
 
 export interface Guest {
@@ -46,6 +47,11 @@ export function eventBench(): EventBench {
     readonly = new Set<number>();
   const mmu: Mmu = {
     translate(v: number, vaddr: number, access: 'r' | 'w' | 'x', _user: boolean, out: Translation): boolean {
+      if (vaddr >= HYPERVISOR_VIRT_START && vaddr < HYPERVISOR_VIRT_START + PAGE_SIZE) {
+        out.ok = access === 'r';
+        out.maddr = m.r32(XEN_AT + XEN.m2pMfn) * PAGE_SIZE + vaddr - HYPERVISOR_VIRT_START;
+        return out.ok;
+      }
       const mfn = vaddr >>> 12;
       const own =
         mfn < m.nrFrames && m.r16(pageAt(mfn) + PAGE.owner) === m.r32(m.r32(v + VCPU.domain) + DOMAIN.domid);

@@ -1,9 +1,10 @@
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../memory/map.ts';
-import { DOMID_SELF } from './abi/domid.ts';
+import { DOMID_INVALID, DOMID_SELF } from './abi/domid.ts';
 import {
   GNTCOPY_dest_gref,
   GNTCOPY_source_gref,
+  GNTST,
   GNTTABOP,
   GTF_accept_transfer,
   GTF_permit_access,
@@ -13,7 +14,7 @@ import { type EventBench, eventBench, type Guest } from './events-testing.ts';
 import { sharedAt } from './grant-entries.ts';
 import { flagsOf, grant, mapper, op, pinOf, refs, s16 } from './grants-testing.ts';
 import { allocDomainFrame } from './page-alloc.ts';
-import { DOMAIN, PAGE, pageAt } from './state.ts';
+import { DOMAIN, PAGE, pageAt, XEN, XEN_AT } from './state.ts';
 
 describe('copy', () => {
   const copy = (
@@ -120,6 +121,36 @@ describe('transfer', () => {
     ]).toEqual([GTF_accept_transfer | 4 | 8, a.other, c.domid, 0xabcd]);
     expect(totals()).toEqual([ta! - 1, tc! + 1]);
   });
+  it('what was given can be given on; a frame that nobody takes is free again', () => {
+    const b = eventBench(),
+      a = b.guest(),
+      c = b.guest(),
+      { x } = b;
+    grant(b, c, 9, GTF_accept_transfer, a.domid, 0);
+    grant(b, a, 9, GTF_accept_transfer, c.domid, 0);
+    x.m.w32(pageAt(a.other) + PAGE.type, 0x70000000);
+    expect(transfer(b, a, a.other, c.domid, 9)).toBe(0);
+    expect(x.m.r32(pageAt(a.other) + PAGE.type)).toBe(0);
+    expect(transfer(b, c, a.other, a.domid, 9)).toBe(0);
+    const free = x.m.r32(XEN_AT + XEN.freeFrames);
+    expect(transfer(b, a, a.other, c.domid, 9)).toBe(GNTST.general_error);
+    expect([x.m.r32(XEN_AT + XEN.freeFrames), x.m.r16(pageAt(a.other) + PAGE.owner)]).toEqual([
+      free + 1,
+      DOMID_INVALID,
+    ]);
+  });
+
+  it('refuses a receiver without room', () => {
+    const b = eventBench(),
+      a = b.guest(),
+      c = b.guest(),
+      { x } = b;
+    grant(b, c, 9, GTF_accept_transfer, a.domid, 0);
+    x.m.w32(c.d + DOMAIN.maxPages, x.m.r32(c.d + DOMAIN.totPages));
+    expect(transfer(b, a, a.other, c.domid, 9)).toBe(GNTST.general_error);
+    expect(b.refused()).toEqual(['grant.transfer-room']);
+  });
+
   it("a frame in use, another's, or no slot for it", () => {
     const b = eventBench(),
       a = mapper(b),

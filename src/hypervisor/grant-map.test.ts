@@ -22,7 +22,7 @@ import { flagsOf, grant, map, mapper, NX, op, pinOf, refs, s16, unmap } from './
 import { HANDLES_PER_FRAME, handlesInUse } from './maptrack.ts';
 import { allocDomainFrame } from './page-alloc.ts';
 import { getPage, putPageFromL1e, takeType } from './page-info.ts';
-import { DOMAIN, PAGE, PGT_count_mask, PGT_l1_page_table, pageAt } from './state.ts';
+import { DOMAIN, PAGE, PGT_count_mask, PGT_l1_page_table, pageAt, XEN, XEN_AT } from './state.ts';
 
 describe('map and unmap', () => {
   it('shows the frame with P A D NX RW, marks the entry, holds references; unmapping undoes it all', () => {
@@ -45,6 +45,32 @@ describe('map and unmap', () => {
     ]);
     expect(unmap(b, c, c.va(3), m.handle)).toBe(GNTST.bad_handle);
     expect(b.refused()).toEqual(['grant.handle-in-use']);
+  });
+
+  it('leaves the references of the page table as they were, and hands freed handles out again, each once', () => {
+    const b = eventBench(),
+      a = b.guest(),
+      c = mapper(b);
+    grant(b, a, 9, GTF_permit_access, c.domid, a.other);
+    const table = refs(b, c.l1);
+    for (let round = 0; round < 2; round++) {
+      const handles = [0, 1, 2].map((i) => map(b, c, c.va(i), GNTMAP_host_map, 9, a.domid).handle);
+      expect([...handles].sort()).toEqual([0, 1, 2]);
+      expect(refs(b, c.l1)).toEqual(table);
+      expect(unmap(b, c, c.va(1), handles[0]!)).toBe(0); // any handle of the same frame and rights will do
+      expect([unmap(b, c, c.va(0), handles[1]!), unmap(b, c, c.va(2), handles[2]!)]).toEqual([0, 0]);
+      expect(refs(b, c.l1)).toEqual(table);
+    }
+  });
+
+  it('refuses an address beyond 32 bits', () => {
+    const b = eventBench(),
+      a = b.guest(),
+      c = mapper(b);
+    grant(b, a, 9, GTF_permit_access, c.domid, a.other);
+    expect(op(b, c, GNTTABOP.map_grant_ref, 1, c.va(0), 1, GNTMAP_host_map, 9, a.domid, 0, 0, 0)).toBe(0);
+    expect(s16(b, c, 18)).toBe(GNTST.general_error);
+    expect(b.refused()).toEqual(['grant.address-32']);
   });
 
   it('read-only: no RW, no writing flag, no type reference; a write to it later adds them', () => {
@@ -230,6 +256,7 @@ describe('map and unmap', () => {
       expect(op(b, c, GNTTABOP.unmap_and_replace, 1, c.va(0), 0, newAddr, 0, m.handle, 0)).toBe(0);
       return s16(b, c, 20);
     };
+    const table = refs(b, c.l1);
     expect(replace(0x90000000)).toBe(GNTST.general_error);
     expect(replace(c.va(1))).toBe(0);
     expect([c.slot(0).lo, c.slot(1).lo, refs(b, a.other), refs(b, own)]).toEqual([
@@ -238,6 +265,37 @@ describe('map and unmap', () => {
       before,
       [2, 1],
     ]);
+    expect(refs(b, c.l1)).toEqual(table);
+  });
+
+  it('unmap_and_replace that fails late loses the other entry, references and all; an entry named by address cannot be replaced', () => {
+    const b = eventBench(),
+      a = b.guest(),
+      c = mapper(b),
+      { x } = b;
+    grant(b, a, 9, GTF_permit_access, c.domid, a.other);
+    const own = allocDomainFrame(x, c.d);
+    getPage(x, own, c.d);
+    x.frames.write64(c.l1 * PAGE_SIZE + 8, own * PAGE_SIZE + 1, 0);
+    const byLine = map(b, c, c.va(0), GNTMAP_host_map, 9, a.domid);
+    const byEntry = map(b, c, c.l1 * PAGE_SIZE + 16, GNTMAP_host_map | GNTMAP_contains_pte, 9, a.domid);
+    const table = refs(b, c.l1);
+    const replace = (addr: number, handle: number): number => {
+      expect(op(b, c, GNTTABOP.unmap_and_replace, 1, addr, 0, c.va(1), 0, handle, 0)).toBe(0);
+      return s16(b, c, 20);
+    };
+    b.records();
+    expect([replace(c.l1 * PAGE_SIZE + 16, byEntry.handle), refs(b, own)]).toEqual([
+      GNTST.general_error,
+      [2, 0],
+    ]);
+    expect([replace(c.va(5), byLine.handle), refs(b, own), c.slot(1).lo]).toEqual([
+      GNTST.general_error,
+      [1, 0],
+      0,
+    ]);
+    expect(b.refused()).toEqual(['grant.replace-by-address', 'grant.slot-shows-frame']);
+    expect(refs(b, c.l1)).toEqual(table);
   });
 
   it('a dead granter leaves mappings that can still be unmapped', () => {
@@ -250,6 +308,26 @@ describe('map and unmap', () => {
     const m = map(b, c, c.va(0), GNTMAP_host_map, 9, a.domid);
     destroyGrants(x, a.d);
     expect([nrEntries(x, a.d), unmap(b, c, c.va(0), m.handle), refs(b, a.other)]).toEqual([0, 0, before]);
+  });
+
+  it('a dying domain gives back its table, its handles and what they held', () => {
+    const b = eventBench(),
+      a = b.guest(),
+      c = mapper(b),
+      { x } = b;
+    const charged = (): number => x.m.r32(c.d + DOMAIN.xenFrames);
+    const free = x.m.r32(XEN_AT + XEN.freeFrames);
+    const first = charged();
+    grant(b, a, 9, GTF_permit_access, c.domid, a.other);
+    const before = refs(b, a.other);
+    for (let i = 0; i < 3; i++) map(b, c, 0, GNTMAP_device_map, 9, a.domid);
+    expect(charged()).toBe(first + 1);
+    destroyGrants(x, c.d);
+    expect([charged(), x.m.r32(XEN_AT + XEN.freeFrames)]).toEqual([first - 3, free + 3]);
+    expect([refs(b, a.other), flagsOf(b, a, 9), nrEntries(x, c.d)]).toEqual([before, GTF_permit_access, 0]);
+    const slots = [DOMAIN.grantFrames, DOMAIN.grantActive, DOMAIN.maptrackFrames, DOMAIN.maptrackFree];
+    expect(slots.map((slot) => x.m.r32(c.d + slot))).toEqual([0, 0, 0, 0]);
+    expect(unmap(b, c, 0, 0, a.other * PAGE_SIZE)).toBe(GNTST.bad_handle);
   });
 
   it("handles end where Xen's memory for the mapper ends: no_space", () => {

@@ -1,14 +1,15 @@
 import { describe, expect, it } from 'vitest';
+import { VCPU } from '../cpu/vcpu.ts';
 import { PAGE_SIZE } from '../memory/map.ts';
-import { DOMID_SELF, DOMID_SERVICE } from './abi/domid.ts';
+import { DOMID_SELF, DOMID_SERVICE, DOMID_XEN } from './abi/domid.ts';
 import { ERRNO } from './abi/errno.ts';
 import { GNTMAP_host_map, GNTST, GNTTABOP, GTF_permit_access } from './abi/grant.ts';
 import { eventBench, hc } from './events-testing.ts';
-import { nrEntries, sharedAt } from './grant-entries.ts';
+import { activeAt, nrEntries, sharedAt } from './grant-entries.ts';
 import { doGrantTableOp, seedGrant } from './grant-table.ts';
 import { flagsOf, grant, map, mapper, op, s16, word } from './grants-testing.ts';
 import { getPage, putPage } from './page-info.ts';
-import { DOMAIN } from './state.ts';
+import { DOMAIN, PAGE, pageAt } from './state.ts';
 
 describe('the table', () => {
   it('setup grows it, never shrinks it, and tells the frames; the guest may map them', () => {
@@ -33,11 +34,29 @@ describe('the table', () => {
     expect(setup(99, 1)).toEqual([0, GNTST.bad_domain]);
     const other = b.guest();
     expect(setup(other.domid, 1)).toEqual([0, GNTST.permission_denied]);
-    expect(setup(DOMID_SELF, 2, 0xf5800000)[0]).toBe(-ERRNO.EFAULT);
+    expect([setup(DOMID_SELF, 4, 0xf5800000)[0], nrEntries(x, g.d)]).toEqual([-ERRNO.EFAULT, 3 * 512]);
     expect(setup(DOMID_SELF, 2, 8)[0]).toBe(-ERRNO.EFAULT);
     x.m.w32(g.d + DOMAIN.xenFramesLimit, x.m.r32(g.d + DOMAIN.xenFrames) + 4);
     expect([setup(DOMID_SELF, 6), nrEntries(x, g.d)]).toEqual([[0, GNTST.general_error], 4 * 512]);
     expect(x.m.r32(g.d + DOMAIN.xenFrames)).toBe(x.m.r32(g.d + DOMAIN.xenFramesLimit) - 1);
+  });
+
+  it('has an active entry of its own for each reference of each domain', () => {
+    const b = eventBench(),
+      guests = [b.guest(), b.guest()],
+      { x } = b;
+    const seen = new Set<number>();
+    for (const g of guests) {
+      expect(op(b, g, GNTTABOP.setup_table, 1, DOMID_SELF, 2, 0, g.page * PAGE_SIZE + 256)).toBe(0);
+      for (let ref = 0; ref < 1024; ref++) {
+        for (const at of [activeAt(x, g.d, ref), sharedAt(x, g.d, ref)]) {
+          seen.add(at);
+          expect(at).toBeGreaterThanOrEqual(PAGE_SIZE);
+        }
+        expect(x.m.r16(pageAt(activeAt(x, g.d, ref) >>> 12) + PAGE.owner)).toBe(DOMID_XEN);
+      }
+    }
+    expect(seen.size).toBe(4096);
   });
 
   it('is one version only', () => {
@@ -76,7 +95,14 @@ describe('the table', () => {
       { x } = b;
     expect(doGrantTableOp(x, g.v, hc(99, 0, 0x80000000))).toBe(-ERRNO.EINVAL);
     expect(doGrantTableOp(x, g.v, hc(0x1000, 0, 1))).toBe(-ERRNO.EINVAL);
+    b.records();
     expect([3, 12, 13, 99].map((cmd) => doGrantTableOp(x, g.v, hc(cmd, 0, 1)))).toEqual([-38, -38, -38, -38]);
+    expect(b.refused()).toEqual([
+      'grant.operation-known',
+      'grant.caches-coherent',
+      'grant.operation-known',
+      'grant.operation-known',
+    ]);
     expect([2, 6, 9].map((cmd) => doGrantTableOp(x, g.v, hc(cmd, 0, 2)))).toEqual([-22, -22, -22]);
     expect([0, 1, 4, 5, 7, 11].map((cmd) => doGrantTableOp(x, g.v, hc(cmd, 0xffffff00, 0)))).toEqual([
       0, 0, 0, 0, 0, 0,
@@ -92,22 +118,21 @@ describe('the table', () => {
       { x } = b;
     const at = g.other * PAGE_SIZE,
       n = 341;
-    for (let i = 0; i < n; i++) x.frames.write32(at + 12 * i + 4, 0);
-    let count = n,
-      from = at,
-      calls = 0,
-      result = 0;
-    do {
-      x.m.w32(g.v + 16 + 4, 0);
-      result = doGrantTableOp(x, g.v, hc(GNTTABOP.swap_grant_ref, from, count));
-      calls++;
-      if (result === 20) {
-        from += 12 * 256;
-        count -= 256;
-      }
-      b.records();
-    } while (result === 20 && calls < 9);
-    expect([calls, result]).toEqual([2, 0]);
+    for (let i = 0; i < n; i++) x.frames.write32(at + 12 * i + 8, 0x7777);
+    const { m } = x;
+    const [ecx, edx] = [g.v + VCPU.gpr + 4, g.v + VCPU.gpr + 8];
+    m.w32(ecx, at);
+    m.w32(edx, n);
+    m.w32(g.v + VCPU.eip, 0x1002);
+    const again = (): number => doGrantTableOp(x, g.v, hc(GNTTABOP.swap_grant_ref, m.r32(ecx), m.r32(edx)));
+    expect([again(), m.r32(ecx), m.r32(edx), m.r32(g.v + VCPU.eip)]).toEqual([
+      20,
+      at + 12 * 256,
+      n - 256,
+      0x1000,
+    ]);
+    expect([again(), m.r32(ecx)]).toEqual([0, at + 12 * 256]);
+    for (const i of [0, 255, 256, n - 1]) expect(x.frames.read16(at + 12 * i + 8)).toBe(0);
   });
 
   it('swaps two entries that are not in use', () => {
@@ -135,6 +160,9 @@ describe('the table', () => {
     const b = eventBench(),
       g = b.guest(),
       { x } = b;
+    seedGrant(x, g.d, 0, 5, 78);
+    expect(x.frames.read16(sharedAt(x, g.d, 0) + 2)).toBe(5);
+    x.frames.write16(sharedAt(x, g.d, 1) + 2, 9);
     seedGrant(x, g.d, 1, DOMID_SERVICE, 77);
     expect([
       flagsOf(b, g, 1),

@@ -29,7 +29,7 @@ export function transferGrant(x: Xen, v: number, a: DataView): GrantStatus {
   }
   const page = pageAt(mfn);
   x.m.w16(page + PAGE.owner, x.m.r32(rd + DOMAIN.domid));
-  x.m.w32(page + PAGE.count, (PGC_allocated | 1) >>> 0);
+  x.m.w32(page + PAGE.type, 0);
   x.m.w32(rd + DOMAIN.totPages, x.m.r32(rd + DOMAIN.totPages) + 1);
   const at = sharedAt(x, rd, ref);
   x.frames.write32(at + 4, mfn);
@@ -47,8 +47,6 @@ function steal(x: Xen, d: number, mfn: number): boolean {
     m.r32(page + PAGE.count) === (PGC_allocated | 1) >>> 0 &&
     (m.r32(page + PAGE.type) & PGT_count_mask) === 0;
   if (m.r16(page + PAGE.owner) !== m.r32(d + DOMAIN.domid) || !unused) return false;
-  m.w32(page + PAGE.count, 0);
-  m.w32(page + PAGE.type, 0);
   m.w32(d + DOMAIN.totPages, m.r32(d + DOMAIN.totPages) - 1);
   x.frames.flushTlbs();
   return true;

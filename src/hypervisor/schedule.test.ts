@@ -185,7 +185,7 @@ describe('block and poll', () => {
     x.frames.write32(list, 4000);
     expect(doSchedOp(x, g.v, hc(SCHEDOP.poll, 0xfffffff8))).toBe(-ERRNO.EFAULT);
     expect(op(b, g, SCHEDOP.poll, 0xfffffff0, 129, 0, 0)).toBe(-ERRNO.EINVAL);
-    expect(op(b, g, SCHEDOP.poll, 0xf57ffffc, 2, 0, 0)).toBe(-ERRNO.EFAULT);
+    expect(op(b, g, SCHEDOP.poll, 0xf5800000, 1, 0, 0)).toBe(-ERRNO.EFAULT);
     expect(op(b, g, SCHEDOP.poll, list, 1, 0, 0)).toBe(-ERRNO.EINVAL);
     b.unreadable.add(g.other);
     expect(op(b, g, SCHEDOP.poll, list, 1, 0, 0)).toBe(-ERRNO.EFAULT);

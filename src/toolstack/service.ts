@@ -56,7 +56,6 @@ export function createServiceDomain(x: Xen): void {
   m.w32(p + XVCPU.up, 1);
   m.w32(d + DOMAIN.state, DOMAIN_STATE.running);
   m.w32(XEN_AT + XEN.serviceVcpu, v);
-  x.frames.write8(vcpuInfo(x, v) + VCPU_INFO.upcallMask, 0);
   setRunstate(x, v, RUNSTATE.blocked);
   if (bindVirq(x, d, VIRQ_DOM_EXC, 0) < 0) throw new Error('the service domain got no port');
 }

@@ -7,7 +7,18 @@ import { type EventBench, eventBench, type Guest, mustFind } from '../hypervisor
 import { isPending } from '../hypervisor/evtchn-ports.ts';
 import { getPage, takeType } from '../hypervisor/page-info.ts';
 import { schedule, shutdownDomain } from '../hypervisor/schedule.ts';
-import { DOMAIN, PAGE, PGT_l1_page_table, pageAt, XEN, XEN_AT } from '../hypervisor/state.ts';
+import {
+  DOMAIN,
+  PAGE,
+  PGT_count_mask,
+  PGT_l1_page_table,
+  pageAt,
+  RUNSTATE,
+  XEN,
+  XEN_AT,
+  XVCPU,
+  xv,
+} from '../hypervisor/state.ts';
 import { PAGE_SIZE } from '../memory/map.ts';
 import type { TraceRecord } from '../trace/records.ts';
 import { createServiceDomain, type Daemons, runService, serviceBusy } from './service.ts';
@@ -78,7 +89,10 @@ describe('serviceConsole', () => {
     const s = setup(),
       [g] = s.guests as [Guest],
       { x } = s.b;
+    const page = pageAt(g.other);
+    const held = [x.m.r32(page + PAGE.count), x.m.r32(page + PAGE.type) & PGT_count_mask];
     expect(serviceConsole(x, g.d)).toBe(0);
+    expect([x.m.r32(page + PAGE.count), x.m.r32(page + PAGE.type) & PGT_count_mask]).toEqual(held);
     expect(x.frames.read8(at(g, XENCONS.connection))).toBe(0);
     print(s.b, g, 'x'.repeat(33));
     expect(serviceConsole(x, g.d)).toBe(203);
@@ -146,9 +160,17 @@ describe('serviceConsole', () => {
   it('passes any input on, whole and in order, however little room there is', () => {
     fc.assert(
       fc.property(
-        fc.array(fc.string({ minLength: 1, maxLength: 3000, unit: fc.constantFrom('a', 'b', '\n', '7') }), {
-          maxLength: 5,
-        }),
+        fc.array(
+          fc.string({
+            minLength: 1,
+            maxLength: 3000,
+            size: 'max',
+            unit: fc.constantFrom('a', 'b', '\n', '7'),
+          }),
+          {
+            maxLength: 5,
+          },
+        ),
         fc.integer({ min: 1, max: 900 }),
         (parts, step) => {
           const s = setup(),
@@ -163,7 +185,8 @@ describe('serviceConsole', () => {
             s.b.records();
           }
           expect(got).toBe(parts.join(''));
-          expect([waitingInput(x, g.d), x.m.r32(XEN_AT + XEN.freeFrames)]).toEqual([0, free]);
+          expect([waitingInput(x, g.d), x.m.r32(g.d + DOMAIN.consoleInputMfn)]).toEqual([0, 0]);
+          expect(x.m.r32(XEN_AT + XEN.freeFrames)).toBe(free);
         },
       ),
       { numRuns: 15 },
@@ -172,6 +195,13 @@ describe('serviceConsole', () => {
 });
 
 describe('the service domain', () => {
+  it('sleeps from the beginning', () => {
+    const b = eventBench();
+    createServiceDomain(b.x);
+    const v = b.x.m.r32(XEN_AT + XEN.serviceVcpu);
+    expect([b.x.m.r32(xv(v) + XVCPU.run), schedule(b.x)]).toEqual([RUNSTATE.blocked, 0]);
+  });
+
   it('sleeps, wakes for a port, serves it and sleeps again; what it does is caused by the signal', () => {
     const s = setup(),
       [g] = s.guests as [Guest],
