@@ -122,7 +122,9 @@ function iterate(machine: MachineParts, limits: RunLimits, input: InputSource): 
     T = m.r64(T_AT);
   }
   if (supervisor.isService(v)) {
+    const before = m.r64(TICKS_AT);
     locked(m, () => supervisor.runService(v));
+    countHostTicks(m, limits.host, before);
     m.w32(DELIVER, 1);
   } else {
     runEngine(
@@ -153,14 +155,19 @@ function runEngine(
   if (budget < 1) return; // a deadline is due already
   const before = m.r64(TICKS_AT);
   const exit = engine.run(v, budget);
-  const own = CONTROL + CTL.hostTicks + 8 * limits.host;
-  m.w64(own, m.r64(own) + m.r64(TICKS_AT) - before);
+  countHostTicks(m, limits.host, before);
   if (exit === EXIT.budget || exit === EXIT.stop) return;
   locked(m, () => {
     supervisor.onExit(v, exit);
     supervisor.settle();
   });
   m.w32(DELIVER, 1);
+}
+
+/** Who did the work: proof that layouts of hosts differ where hashes do not. */
+function countHostTicks(m: Memory, host: number, before: number): void {
+  const own = CONTROL + CTL.hostTicks + 8 * host;
+  m.w64(own, m.r64(own) + m.r64(TICKS_AT) - before);
 }
 
 /** Nothing is runnable: T jumps to the next deadline or known input; with neither, the machine waits or ends. */
