@@ -6,7 +6,9 @@ import { auditMachine } from '../hypervisor/audit.ts';
 import { stopReason } from '../machine/stop.ts';
 import { consoleOf, labOf, start } from '../lab/testing.ts';
 
-const names = readdirSync(new URL('../../public/guests/', import.meta.url)).filter((n) => n.startsWith('test-'));
+const names = readdirSync(new URL('../../public/guests/', import.meta.url)).filter((n) =>
+  n.startsWith('test-'),
+);
 
 describe('conformance guests', () => {
   it.each(names)('%s', (name) => {

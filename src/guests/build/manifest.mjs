@@ -72,9 +72,9 @@ const machines = [
   {
     name: 'silence',
     title: { en: 'The silence', ko: '침묵' },
-    schedSlice: 6000,
+    schedSlice: 30000,
     domains: [
-      { guest: 'ping', cmdline: 'count=200 no-recheck' },
+      { guest: 'ping', cmdline: 'no-recheck' },
       { guest: 'pong', cmdline: 'peer=1 no-recheck' },
     ],
   },

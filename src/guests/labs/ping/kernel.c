@@ -4,7 +4,7 @@
  * ping lends a page to pong, makes a ring of it, and sends numbered messages. It
  * sends the next one when the last is answered. Command line:
  *
- *   count=N     how many messages, 20 if not given
+ *   count=N     how many messages: 20 if not given, 1000 with no-recheck
  *   no-recheck  fall asleep without a last look at the ring: see wait_for_response
  */
 #include "console.h"
@@ -89,8 +89,9 @@ static grant_ref_t open_ring(domid_t partner) {
 static void send(uint32_t number) {
   struct message *request = ring_slot(&shared_ring, req_prod);
   request->number = number;
+  memset(request->text, 0, sizeof request->text);
   request->length = format(request->text, sizeof request->text, number ? "ping %u" : "goodbye", number);
-  request->checksum = checksum(request->text, request->length);
+  request->checksum = checksum(request);
   memory_barrier(); /* the message before the index that announces it */
 
   uint32_t old = req_prod++;
@@ -131,9 +132,8 @@ static void receive(void) {
   memory_barrier(); /* the index first, then what it announces */
   /* The page is pong's too: copy, then look at the copy. */
   struct message response = *ring_slot(&shared_ring, rsp_cons++);
-  if (response.length >= sizeof response.text) response.length = 0;
-  response.text[response.length] = 0;
-  int intact = response.checksum == checksum(response.text, response.length);
+  int intact = response.checksum == checksum(&response);
+  response.text[sizeof response.text - 1] = 0;
   print("<- %s%s\n", response.text, intact ? "" : " (damaged)");
 }
 
@@ -158,7 +158,7 @@ void kernel_main(void) {
 
   domid_t partner = wait_for_partner();
   grant_ref_t ref = open_ring(partner);
-  converse(count ? parse_number(count) : 20);
+  converse(count ? parse_number(count) : recheck ? 20 : 1000);
 
   /* A page that is still mapped over there cannot be taken back; asking is all we can do. */
   while (!grant_end_access(ref)) HYPERVISOR_sched_op(SCHEDOP_yield, 0);

@@ -111,9 +111,8 @@ static struct message receive(void) {
   memory_barrier(); /* the index first, then what it announces */
   /* The page is ping's too: copy, then look at the copy. */
   struct message request = *ring_slot(&shared_ring, req_cons++);
-  if (request.length >= sizeof request.text) request.length = 0;
-  request.text[request.length] = 0;
-  int intact = request.checksum == checksum(request.text, request.length);
+  int intact = request.checksum == checksum(&request);
+  request.text[sizeof request.text - 1] = 0;
   print("-> %s%s\n", request.text, intact ? "" : " (damaged)");
   return request;
 }
@@ -121,8 +120,9 @@ static struct message receive(void) {
 static void answer(uint32_t number) {
   struct message *response = ring_slot(&shared_ring, rsp_prod); /* the slot of a request we have read */
   response->number = number;
+  memset(response->text, 0, sizeof response->text);
   response->length = format(response->text, sizeof response->text, number ? "pong %u" : "goodbye", number);
-  response->checksum = checksum(response->text, response->length);
+  response->checksum = checksum(response);
   if (number) print("pong %u <-\n", number);
   memory_barrier(); /* the message before the index that announces it */
 
