@@ -140,6 +140,23 @@ describe('block and poll', () => {
     expect(run(b, g)).toBe(RUNSTATE.running);
   });
 
+  it('a poll that is over is forgotten: its masked port does not wake a vCPU that blocks', () => {
+    const b = eventBench(),
+      g = b.guest(),
+      { x } = b;
+    const port = allocUnbound(x, g.d, 0);
+    x.frames.write32(x.m.r32(g.d + DOMAIN.sharedInfoMfn) * PAGE_SIZE + 0x880, 0xffffffff);
+    schedule(x);
+    const list = g.page * PAGE_SIZE + 64;
+    x.frames.write32(list, port);
+    op(b, g, SCHEDOP.poll, list, 1, 100, 0);
+    advance(b);
+    schedule(x);
+    op(b, g, SCHEDOP.block);
+    setPending(x, g.d, port);
+    expect(run(b, g)).toBe(RUNSTATE.blocked);
+  });
+
   it('a poll ends at its timeout, on the first tick at or after it', () => {
     const b = eventBench(),
       g = b.guest(),
@@ -252,6 +269,8 @@ describe('shutdown', () => {
       p = b.guest({ privileged: true }),
       { x } = b;
     expect(doSchedOp(x, a.v, hc(SCHEDOP.shutdown, 4))).toBe(-ERRNO.EFAULT);
+    for (const cmd of [SCHEDOP.remote_shutdown, SCHEDOP.watchdog, SCHEDOP.shutdown_code])
+      expect(doSchedOp(x, a.v, hc(cmd, 4))).toBe(-ERRNO.EFAULT);
     expect(op(b, a, SCHEDOP.remote_shutdown, 99, 0)).toBe(-ERRNO.ESRCH);
     expect(op(b, a, SCHEDOP.remote_shutdown, DOMID_SELF, 0)).toBe(-ERRNO.ESRCH);
     expect(op(b, a, SCHEDOP.remote_shutdown, c.domid, 0)).toBe(-ERRNO.EPERM);
