@@ -358,6 +358,7 @@ export class Controller {
       return this.finish(result, { kind: 'step' });
     }
     if (kind === 'instruction' || kind === 'over') return this.stepOver(kind, domid ?? this.currentDomid());
+    this.stopAsked = false;
     if (kind === 'phase' && domid === undefined) {
       const result = tl.runToRecord(this.cursorSeq + 1, () => this.stopAsked);
       return this.finish(result, { kind: 'step' });

@@ -62,6 +62,8 @@ export function coordinate(timeline: Timeline, hosts: number): void {
   m.w32(CONTROL + CTL.hosts, hosts);
   timeline.runner = (partial) => {
     const limits: RunLimits = { ...timeline.limits(partial), hosts };
+    // Looking after every tick (an address breakpoint, a step over) is host 0's work alone: a hand-off would cost more than the tick.
+    if (limits.hostSlice === 1) return runMachine(machine, { ...limits, hosts: 1 }, timeline.log);
     for (;;) {
       const result = runMachine(machine, limits, timeline.log);
       if (result.kind !== 'handoff') return result;

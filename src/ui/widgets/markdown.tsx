@@ -31,6 +31,9 @@ function inline(text: string): ReactNode[] {
   return out;
 }
 
+/** One line of it: a question, a choice. */
+export const Inline = ({ text }: { readonly text: string }) => <>{inline(text)}</>;
+
 export function Markdown({ text }: { readonly text: string }) {
   const blocks = text.split(/\n\s*\n/).filter((b) => b.trim() !== '');
   return (

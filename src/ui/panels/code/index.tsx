@@ -5,7 +5,7 @@ import { useRef, useState } from 'react';
 import type { CodeModel, CodeRow } from '../../../lab/inspect/code.ts';
 import type { CpuModel } from '../../../lab/inspect/cpu.ts';
 import { defineText, useText } from '../../i18n/index.ts';
-import { session, useLab, useModel } from '../../store/lab.ts';
+import { labState, session, useLab, useModel } from '../../store/lab.ts';
 import { useTrap } from '../../store/trap.ts';
 import { ownerOf } from '../../text/owner.ts';
 import { Badge } from '../../widgets/badge.tsx';
@@ -111,11 +111,17 @@ const oncePerLine = (rows: readonly CodeRow[]): CodeRow[] =>
     i > 0 && r.source && rows[i - 1]!.source?.line === r.source.line ? { ...r, source: undefined } : r,
   );
 
+/** Flags that stand there even when they are 0; the others show when set, changed or open for change. */
+const OFTEN: ReadonlySet<string> = new Set(['CF', 'ZF', 'SF', 'OF', 'IF', 'TF', 'DF']);
+
 /** Bits of EFLAGS about which the moment on stage told nothing: a silent record's mask, asked and got. */
 function useLie(): { readonly mask: number; readonly asked: number; readonly got: number } | undefined {
   const trap = useTrap();
   const r = trap && trap.at >= 0 ? trap.records[trap.at] : undefined;
-  return r?.type === 'silent' ? { asked: r.p[0]!, got: r.p[1]!, mask: r.p[3]! } : undefined;
+  const T = labState().cursor.T;
+  return r?.type === 'silent' && (trap?.selected || T <= r.T + 1)
+    ? { asked: r.p[0]!, got: r.p[1]!, mask: r.p[3]! }
+    : undefined;
 }
 
 function Registers({ cpu, change }: { readonly cpu: CpuModel; readonly change: boolean }) {
@@ -151,12 +157,14 @@ function Registers({ cpu, change }: { readonly cpu: CpuModel; readonly change: b
     <Values label={t('registers')}>
       <div className={style.registers}>
         {cpu.gpr.map((r, i) => cell(r.name, r.value, before?.gpr[i]?.value))}
-        {cell('eip', cpu.eip, before?.eip)}
-        {cell('eflags', cpu.eflags, before?.eflags)}
+        {change && cell('eip', cpu.eip, before?.eip)}
+        {change && cell('eflags', cpu.eflags, before?.eflags)}
       </div>
       <fieldset className={style.flags} aria-label={t('flags')}>
         {cpu.flags.map((f, i) => {
           const changed = (before && before.flags[i]?.value !== f.value) || undefined;
+          if (!change && !changed && f.value === 0 && !OFTEN.has(f.name) && !(lie && lie.mask & f.bit))
+            return null;
           if (lie && lie.mask & f.bit)
             return (
               <span key={f.name} className="silent-box small" data-testid={`lie-${f.name}`}>
@@ -193,7 +201,10 @@ function Registers({ cpu, change }: { readonly cpu: CpuModel; readonly change: b
             </button>
           );
         })}
-        <span className={style.iopl}>IOPL {cpu.iopl}</span>
+        <span className={style.iopl}>
+          IOPL {cpu.iopl}
+          {cpu.upcallMask !== undefined && ` · ${t('mask', { n: cpu.upcallMask })}`}
+        </span>
       </fieldset>
     </Values>
   );
@@ -265,7 +276,6 @@ export default function Code(_: PanelProps) {
               · <span className="mono">{code.model.symbol}</span>
             </>
           )}
-          {started && model.upcallMask !== undefined && <> · {t('mask', { n: model.upcallMask })}</>}
         </span>
         <button
           type="button"

@@ -61,9 +61,7 @@ function spotsOf(trap: TrapView, plate: Plate, t: Translate<ShellKey>): readonly
   const label = (r: TraceRecord): string =>
     t((r.phase === 'none' ? 'aside' : `phase_${r.phase}`) as ShellKey);
   if (first.type === 'silent')
-    return [
-      { x: home.x + home.w / 2, y: mid(first.cpl), record: first, label: '', done: at >= 0, inXen: false },
-    ];
+    return [{ x: home.x + 26, y: mid(first.cpl), record: first, label: '', done: at >= 0, inXen: false }];
   if (first.type === 'ringchange')
     return [
       {
@@ -218,12 +216,13 @@ function Lie({ r, x, y }: { readonly r: TraceRecord; readonly x: number; readonl
   const one = bits !== 0 && (bits & (bits - 1)) === 0;
   const show = (n: number): string => (one ? String(n & bits ? 1 : 0) : `0x${n.toString(16)}`);
   const text = t('lie', { asked: show(r.p[0]!), got: show(r.p[1]!) });
-  const w = text.length * 7.2 + 28;
+  // Hangul is as wide as it is high, Latin about half.
+  const w = [...text].reduce((sum, c) => sum + (c > '\u1100' ? 13 : 6.9), 24);
   return (
     <g>
-      <rect x={x - w / 2} y={y - 30} width={w} height={28} className={style.lie} />
-      <rect x={x - w / 2 + 3} y={y - 27} width={w - 6} height={22} className={style.lieLine} />
-      <text x={x} y={y - 11} textAnchor="middle" className={style.lieText}>
+      <rect x={x + 18} y={y - 15} width={w} height={30} className={style.lie} />
+      <rect x={x + 21} y={y - 12} width={w - 6} height={24} className={style.lieLine} />
+      <text x={x + 18 + w / 2} y={y + 4.5} textAnchor="middle" className={style.lieText}>
         {text}
       </text>
     </g>

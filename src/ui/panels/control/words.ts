@@ -9,10 +9,16 @@ export const verdict = (r: TraceRecord): 'passed' | 'refused' | undefined =>
   r.type !== 'check' ? undefined : r.p[0] ? 'passed' : 'refused';
 
 export function stepWords(r: TraceRecord, t: Translate<ShellKey>): string {
-  const n = phaseNumber(r);
+  const n = r.type === 'ringchange' ? 0 : phaseNumber(r);
   const v = verdict(r);
   const name = t(
-    n === 0 ? (r.type === 'silent' ? 'outcome_silent' : 'aside') : (`phase_${r.phase}` as ShellKey),
+    n === 0
+      ? r.type === 'silent'
+        ? 'outcome_silent'
+        : r.type === 'ringchange'
+          ? 'outcome_direct'
+          : 'aside'
+      : (`phase_${r.phase}` as ShellKey),
   );
   const base = n === 0 ? name : t('stepOf', { n, of: 6, name });
   return v ? `${base} — ${t(v === 'passed' ? 'check_passed' : 'check_refused')}` : base;

@@ -7,7 +7,7 @@ import { useSettings } from '../../store/settings.ts';
 import { useTrap } from '../../store/trap.ts';
 import { useUi } from '../../store/ui.ts';
 import { Icon } from '../../widgets/icon.tsx';
-import { Markdown } from '../../widgets/markdown.tsx';
+import { Inline, Markdown } from '../../widgets/markdown.tsx';
 import type { MemoryModel } from '../../../lab/inspect/memory.ts';
 import { Sentence } from '../../widgets/sentence.tsx';
 import { OutcomeMark } from '../../widgets/outcome.tsx';
@@ -28,7 +28,9 @@ function Question() {
   const answer = prediction && stop.choices.find((c) => c.id === prediction.answer);
   return (
     <fieldset className={style.question} disabled={stage === 'after'}>
-      <legend>{stop.ask}</legend>
+      <legend>
+        <Inline text={stop.ask} />
+      </legend>
       {choices.map((c, i) => (
         <label key={c.id} data-answer={(prediction && c.id === prediction.answer) || undefined}>
           <input
@@ -39,7 +41,9 @@ function Question() {
             aria-keyshortcuts={c.id === '?' ? '?' : String(i + 1)}
             onChange={() => void predict(c.id)}
           />
-          <span>{c.text}</span>
+          <span>
+            <Inline text={c.text} />
+          </span>
           <kbd className="key">{c.id === '?' ? '?' : i + 1}</kbd>
         </label>
       ))}

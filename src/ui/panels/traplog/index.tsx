@@ -24,8 +24,9 @@ import style from './style.module.css';
 const ROW = 28;
 /** Where control goes, as record types. */
 const WAYS: Readonly<Record<string, readonly string[] | undefined>> = {
-  any: undefined,
-  toXen: ['trap'],
+  any: ['trap'],
+  moments: undefined,
+
   toGuest: ['bounce', 'upcall'],
   direct: ['ringchange'],
   stays: ['silent'],
@@ -43,7 +44,11 @@ const ALL: Filter = { who: '', way: 'any', outcome: '', text: '' };
 function queryOf(f: Filter): TraceQuery {
   const types = WAYS[f.way];
   return {
-    ...(types === undefined ? { groups: true } : types.length > 0 ? { types } : {}),
+    ...(types === undefined
+      ? { groups: true }
+      : types.length > 0
+        ? { types, groups: types.includes('trap') }
+        : {}),
     ...(f.who === '' ? {} : { domid: Number(f.who) }),
     ...(f.outcome === '' ? {} : { outcome: f.outcome }),
     ...(f.text === '' ? {} : { text: f.text }),
