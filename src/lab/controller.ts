@@ -10,14 +10,12 @@ import { HEADER } from '../memory/map.ts';
 import { allocate } from '../memory/memory.ts';
 import { createMachine } from '../toolstack/assemble.ts';
 import { COUNT_TYPE, MACHINE } from '../trace/recorder.ts';
-import { OUT, PH, RT, type TraceRecord } from '../trace/records.ts';
+import { OUT, PH, RT } from '../trace/records.ts';
 import { text } from './describe.ts';
 import type { History } from './history.ts';
 import { type Images, startAll } from './inputs.ts';
-import { type Inspector, INSPECTORS } from './inspect/index.ts';
-import type { View } from './inspect/view.ts';
 import { encodeLink } from './link.ts';
-import { groupOf, groupRow, Rows } from './rows.ts';
+import { Look } from './look.ts';
 import { nextInstruction } from './step-over.ts';
 import { isTrapRow, matchesBreakpoint } from './stops.ts';
 import { currentDomid, domainSummaries } from './summaries.ts';
@@ -35,8 +33,6 @@ import {
   type Moment,
   type StepKind,
   type StopReason,
-  type TracePage,
-  type TraceQuery,
 } from './types.ts';
 
 const START: Moment = { T: 0, seq: 0, within: false };
@@ -94,7 +90,6 @@ export class Controller {
   private breakpoints: readonly Breakpoint[] = [];
   private branches: BranchData[] = [];
   private branch = 0;
-  private rows = new Map<string, Rows>();
   private stopAsked = false;
   private speed = 0;
   private end: Moment = START;
@@ -125,7 +120,7 @@ export class Controller {
     this.end = timeline.moment;
     this.ended = undefined;
     this.branches = [];
-    this.rows.clear();
+    this.look.forget();
     this.settled({ kind: 'start' });
     if (target) await this.goto(target);
   }
@@ -468,7 +463,7 @@ export class Controller {
     tl.history = tl.history.fork(tl.seq);
     tl.log.entries = tl.log.entries.slice(0, tl.log.position);
     tl.kept = tl.kept.filter((s) => s.seq < here.seq || (s.seq === here.seq && s.ticks <= tl.ticks));
-    this.rows.clear();
+    this.look.forget();
     const id = Math.max(this.branch, ...this.branches.map((b) => b.id)) + 1;
     this.fromOf.set(id, { parent: this.branch, from: here });
     this.branch = id;
@@ -517,7 +512,7 @@ export class Controller {
     tl.history = target.history;
     tl.log.entries = [...target.entries];
     tl.kept = [...target.kept];
-    this.rows.clear();
+    this.look.forget();
     this.branch = id;
     this.end = target.end;
     this.ended = undefined;
@@ -532,75 +527,12 @@ export class Controller {
 
   // ---- looking ----
 
-  inspect(name: string, args: unknown): unknown {
-    const inspector = (INSPECTORS as Readonly<Record<string, Inspector>>)[name];
-    if (!inspector) throw new Error(`no inspector is called ${name}`);
-    return inspector(this.view(), args as never);
-  }
-
-  view(): View {
-    const { tl } = this;
-    const { history } = tl;
-    const last = Math.min(this.cursorSeq, history.last);
-    return {
-      m: tl.machine.m,
-      frames: tl.machine.frames,
-      mmu: tl.machine.mmu,
-      history: {
-        length: Math.max(0, last - history.first + 1),
-        at: (i) => history.get(history.first + i)!,
-        bySeq: (seq) => (seq <= last ? history.get(seq) : undefined),
-      },
-      imageMap: this.host.imageMap,
-    };
-  }
-
-  private rowsOf(query: TraceQuery): Rows {
-    const key = JSON.stringify(query);
-    let rows = this.rows.get(key);
-    if (!rows) {
-      if (this.rows.size > 12) this.rows.clear();
-      rows = new Rows(this.tl.history, query);
-      this.rows.set(key, rows);
-    }
-    return rows;
-  }
-
-  trace(query: TraceQuery, from: number, count: number): TracePage {
-    const { history } = this.tl;
-    const seqs = this.rowsOf(query).seqs;
-    const rows: TraceRecord[] = [];
-    for (let i = Math.max(0, from); i < Math.min(seqs.length, from + Math.min(count, 4096)); i++) {
-      const row = query.groups ? groupRow(history, seqs[i]!) : history.get(seqs[i]!);
-      if (row) rows.push(row);
-    }
-    return { total: seqs.length, from, rows, cursorRow: lastAtMost(seqs, this.cursorSeq) };
-  }
-
-  group(seq: number): readonly TraceRecord[] {
-    return this.tl.history.has(seq) ? groupOf(this.tl.history, seq) : [];
-  }
-
-  find(query: TraceQuery, direction: Direction): TraceRecord | undefined {
-    const seqs = this.rowsOf(query).seqs;
-    const at = lastAtMost(seqs, this.cursorSeq);
-    const index = direction === 1 ? at + 1 : seqs[at] === this.cursorSeq ? at - 1 : at;
-    const seq = seqs[index];
-    return seq === undefined ? undefined : this.tl.history.get(seq);
-  }
-
-  consoleText(domid: number): { text: string; laterLines: number } {
-    const { history } = this.tl;
-    const seqs = this.rowsOf({ domid, types: ['console'] }).seqs;
-    let past = '',
-      later = 0;
-    for (const seq of seqs) {
-      const data = text(history.get(seq)?.data);
-      if (seq <= this.cursorSeq) past += data;
-      else later += data.split('\n').length - 1;
-    }
-    return { text: past.slice(-200_000), laterLines: later };
-  }
+  /** What inspectors, the trap log and consoles show at the cursor. */
+  readonly look = new Look(
+    () => this.tl,
+    () => this.cursorSeq,
+    (sha256) => this.host.imageMap(sha256),
+  );
 
   async link(): Promise<string> {
     const { tl } = this;
@@ -621,15 +553,3 @@ export class Controller {
 }
 
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));
-
-/** Index of the last element <= value, -1 when there is none. */
-function lastAtMost(sorted: readonly number[], value: number): number {
-  let lo = 0,
-    hi = sorted.length;
-  while (lo < hi) {
-    const mid = (lo + hi) >>> 1;
-    if (sorted[mid]! <= value) lo = mid + 1;
-    else hi = mid;
-  }
-  return lo - 1;
-}

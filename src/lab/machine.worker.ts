@@ -100,15 +100,15 @@ async function serve(message: ToWorker): Promise<unknown> {
     case 'breakpoints':
       return controller.setBreakpoints(message.list);
     case 'inspect':
-      return controller.inspect(message.name, message.args);
+      return controller.look.inspect(message.name, message.args);
     case 'trace':
-      return controller.trace(message.query, message.from, message.count);
+      return controller.look.trace(message.query, message.from, message.count);
     case 'group':
-      return controller.group(message.seq);
+      return controller.look.group(message.seq);
     case 'find':
-      return controller.find(message.query, message.direction);
+      return controller.look.find(message.query, message.direction);
     case 'console':
-      return controller.consoleText(message.domid);
+      return controller.look.consoleText(message.domid);
     default:
       throw new Error(`unknown message ${JSON.stringify(message satisfies never)}`);
   }

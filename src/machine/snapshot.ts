@@ -73,7 +73,7 @@ export class Snapshots {
       }
     }
     for (const mfn of touched) frames.restoreFrame(mfn, lookup(target, mfn));
-    target.state.forEach((page, i) => m.u8.set(page, STATE_BASE + i * PAGE_SIZE));
+    for (const [i, page] of target.state.entries()) m.u8.set(page, STATE_BASE + i * PAGE_SIZE);
     this.base = target;
     frames.dropCaches();
     frames.markAllClean();
