@@ -1,0 +1,139 @@
+// Run control as a person uses it, on the real machine: steps of every kind both ways, edits and branches, breakpoints, links.
+
+import { describe, expect, it } from 'vitest';
+import { Controller } from './controller.ts';
+import { decodeLink } from './link.ts';
+import { images, labOf, pingPong } from './testing.ts';
+import type { LabConfig, LabState } from './types.ts';
+
+async function open(config: LabConfig): Promise<{ c: Controller; state: () => LabState }> {
+  let last: LabState | undefined;
+  const c = new Controller({
+    now: () => performance.now(),
+    breathe: () => new Promise((r) => setImmediate(r)),
+    images,
+    imageMap: () => undefined,
+    shared: false,
+    publish: (s) => {
+      last = s;
+    },
+  });
+  await c.boot(config);
+  return { c, state: () => last! };
+}
+const traps = { groups: true, types: ['trap'] } as const;
+
+describe('run control on hello', () => {
+  it('runs to the end, goes back to the first trap and un-prints', async () => {
+    const { c, state } = await open(labOf(['hello']));
+    expect(state().phase).toBe('paused');
+    await c.run();
+    expect(state().ended).toMatchObject({ kind: 'end', reason: 'poweroff' });
+    expect(c.look.consoleText(1).text).toContain('Goodbye.');
+    const first = c.look.trace(traps, 0, 1).rows[0]!;
+    await c.goto({ T: first.T, seq: first.seq, within: true });
+    expect(c.look.consoleText(1)).toEqual({ text: '', laterLines: 3 });
+    expect(state().cursor).toEqual({ T: first.T, seq: first.seq, within: true });
+  });
+
+  it('steps through the phases of a trap and back, the letters appearing with their record', async () => {
+    const { c, state } = await open(labOf(['hello']));
+    await c.step('trap', 1);
+    const phases: string[] = [];
+    for (let i = 0; i < 6; i++) {
+      const here = c.look.group(state().cursor.seq).find((r) => r.seq === state().cursor.seq)!;
+      phases.push(here.phase);
+      expect(c.look.consoleText(1).text === '').toBe(!phases.includes('act'));
+      if (i < 5) await c.step('phase', 1);
+    }
+    expect(phases).toEqual(['enter', 'decode', 'check', 'act', 'answer', 'return']);
+    const hash = c.stateHash();
+    for (let i = 0; i < 5; i++) await c.step('phase', -1);
+    expect(c.look.consoleText(1).text).toBe('');
+    for (let i = 0; i < 5; i++) await c.step('phase', 1);
+    expect(c.stateHash()).toBe(hash);
+  });
+
+  it('steps instructions both ways to the same states', async () => {
+    const { c } = await open(labOf(['hello']));
+    const hashes = [c.stateHash()];
+    for (let i = 0; i < 20; i++) {
+      await c.step('instruction', 1);
+      hashes.push(c.stateHash());
+    }
+    for (let i = 19; i >= 0; i--) {
+      await c.step('instruction', -1);
+      expect(c.stateHash()).toBe(hashes[i]);
+    }
+  });
+
+  it('keeps the old future when the past is edited, and the link carries the edit', async () => {
+    const { c, state } = await open(labOf(['hello']));
+    await c.run();
+    const end = state().end;
+    await c.step('trap', -1);
+    while (state().cursor.T > 90) await c.step('trap', -1);
+    const buffer = c.look.inspect('memory', {
+      space: 'virtual',
+      domid: 1,
+      address: 0xc0001174,
+      length: 16,
+    }) as { rows: number[]; bytes: number[] };
+    expect(String.fromCharCode(...buffer.bytes.slice(0, 4))).toBe('I am');
+    await c.edit({
+      kind: 'editMemory',
+      maddr: buffer.rows[0]!,
+      bytes: [0x57, 0x65],
+      what: 'the first letters',
+    });
+    expect(state().branches.length).toBe(2);
+    await c.run();
+    expect(c.look.consoleText(1).text).toMatch(/^We/);
+    const link = await decodeLink(await c.link());
+    expect(link.log.some((e) => e.kind === 'editMemory')).toBe(true);
+    const again = await open(labOf(['hello']));
+    await again.c.boot(link.config, link.log, link.moment);
+    expect(again.c.look.consoleText(1).text).toMatch(/^We/);
+    expect(again.c.stateHash()).toBe(link.hash);
+    await c.switchBranch(1);
+    await c.goto(end);
+    expect(c.look.consoleText(1).text).toMatch(/^I am/);
+  });
+
+  it('an edit is undone by stepping back', async () => {
+    const { c, state } = await open(labOf(['hello']));
+    await c.step('instruction', 1);
+    const before = c.stateHash();
+    await c.edit({ kind: 'editRegister', vcpu: 1, register: 'ebx', value: 0x1234 });
+    expect(c.stateHash()).not.toBe(before);
+    await c.step('instruction', -1);
+    await c.goto({ T: 1, seq: state().cursor.seq, within: false });
+    expect(c.stateHash()).toBe(before);
+  });
+});
+
+describe('run control on ping and pong', () => {
+  it('stops at breakpoints by hypercall and by address', async () => {
+    const { c, state } = await open(pingPong());
+    c.setBreakpoints([{ id: 1, enabled: true, hypercall: 20 }]);
+    await c.run();
+    expect(state().stop).toEqual({ kind: 'breakpoint', id: 1 });
+    const eip = (c.look.inspect('cpu', { domid: 1 }) as { eip: number }).eip;
+    c.setBreakpoints([{ id: 2, enabled: true, address: eip, domid: 1 }]);
+    await c.goto({ T: 0, seq: 0, within: false });
+    await c.run();
+    expect(state().stop).toEqual({ kind: 'breakpoint', id: 2 });
+    expect((c.look.inspect('cpu', { domid: 1 }) as { eip: number }).eip).toBe(eip);
+  });
+
+  it('steps to the next and previous trap of one domain', async () => {
+    const { c, state } = await open(pingPong());
+    for (let i = 0; i < 5; i++) await c.step('domainTrap', 1, 2);
+    const fifth = state().cursor;
+    const record = c.look.group(fifth.seq).find((r) => r.seq === fifth.seq)!;
+    expect(record.domid).toBe(2);
+    await c.step('domainTrap', 1, 2);
+    await c.step('domainTrap', -1, 2);
+    expect(state().cursor).toEqual(fifth);
+  });
+});
