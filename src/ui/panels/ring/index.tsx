@@ -16,7 +16,7 @@ import style from './style.module.css';
 const TEXT = defineText({
   en: {
     ring: 'Ring',
-    empty: 'No page granted yet; *ping* grants one after boot.',
+    empty: 'No page is lent at this moment: *ping* lends one after boot and takes it back at the end.',
     front: 'front end',
     back: 'back end',
     none: 'No guest yet.',
@@ -41,7 +41,7 @@ const TEXT = defineText({
   },
   ko: {
     ring: '링 버퍼',
-    empty: '아직 그랜트된 페이지가 없습니다. *ping*이 부팅 뒤에 하나를 빌려줍니다.',
+    empty: '지금은 빌려준 페이지가 없습니다. *ping*은 부팅 뒤에 하나를 빌려주고 끝나면 돌려받습니다.',
     front: '프런트엔드',
     back: '백엔드',
     none: '아직 게스트가 없습니다.',
