@@ -165,7 +165,9 @@ function named(name: string, host: LessonHost): Value {
     case 'refusals':
       return s.counts.refused;
     case 'ended':
-      return s.ended !== undefined && s.cursor.T >= s.end.T && s.cursor.seq >= s.end.seq;
+      return (
+        s.stop.kind === 'end' || (s.ended !== undefined && s.cursor.T >= s.end.T && s.cursor.seq >= s.end.seq)
+      );
     case 'edits':
       return s.branches.length > 0 ? s.branches.length - 1 : 0;
     case 'paused':
@@ -201,6 +203,11 @@ async function call(name: string, args: readonly Query[], host: LessonHost): Pro
   }
   if (name === 'lines')
     return (await host.consoleText(Number(arg ? await evaluate(arg, host) : 1))).text.split('\n').length - 1;
+  // The number in the last line a domain printed: which message it had come to.
+  if (name === 'message') {
+    const { text } = await host.consoleText(Number(arg ? await evaluate(arg, host) : 1));
+    return Number(/(\d+)\D*$/.exec(text)?.[1] ?? 0);
+  }
   if (name === 'stopped') return host.state().stop.kind === String(arg?.kind === 'name' ? arg.name : '');
   const v = arg ? await evaluate(arg, host) : undefined;
   // Who moved the bytes of a message: Xen if any record says that it copied, nobody otherwise.

@@ -53,6 +53,7 @@ export const FUNCTIONS = [
   'errno',
   'stopped',
   'carrier',
+  'message',
 ] as const;
 const IS_FUNCTION: ReadonlySet<string> = new Set(FUNCTIONS);
 

@@ -157,7 +157,7 @@ export const en = {
   skip: 'Skip',
   stopOf: '{n} / {of}',
   resume: 'Resume',
-  stoppedAt: 'You stopped at “{message}”. Suspect so far: –.',
+  stoppedAt: 'You stopped at message {message}. Suspect so far: –.',
   bytesAt: 'The bytes at {at}',
   roomLeft: '{n} bytes of room',
   changeAndRun: 'Change the past and run',

@@ -158,7 +158,7 @@ export const ko: Record<keyof typeof en, string> = {
   skip: '건너뛰기',
   stopOf: '{n} / {of}',
   resume: '이어서',
-  stoppedAt: '“{message}”에서 멈추었습니다. 지금까지의 용의자: –.',
+  stoppedAt: '{message}번 메시지에서 멈추었습니다. 지금까지의 용의자: –.',
   bytesAt: '{at}의 바이트',
   roomLeft: '남은 자리 {n}바이트',
   changeAndRun: '과거를 바꾸고 실행',

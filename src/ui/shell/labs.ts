@@ -41,7 +41,7 @@ export const LABS: readonly Lab[] = [
     tour: 'silence',
     guests: [
       { name: 'ping', cmdline: 'no-recheck' },
-      { name: 'pong', cmdline: 'no-recheck' },
+      { name: 'pong', cmdline: 'peer=1 no-recheck' },
     ],
     opening: [['console:1'], ['ring'], ['console:2']],
   },
@@ -93,7 +93,7 @@ export async function configOf(lab: Lab): Promise<LabConfig> {
         image: map.sha256,
         path: `guests/${s.image}`,
         memoryMiB: s.memory,
-        cmdline: [s.cmdline, g.cmdline ?? ''].filter(Boolean).join(' '),
+        cmdline: g.cmdline ?? s.cmdline,
       };
     }),
   );

@@ -32,6 +32,7 @@ export interface Prediction {
 export interface Left {
   readonly moment: Moment;
   readonly message: string;
+  readonly stop: number;
 }
 interface TourStore {
   readonly tour: Tour | undefined;
@@ -292,8 +293,8 @@ export function remember(): void {
   const state = labState();
   if (!tour?.mystery || state.cursor.T === 0) return;
   void (async () => {
-    const lines = (await session().consoleText(state.domains[0]?.domid ?? 1)).text.trimEnd().split('\n');
-    set({ left: { ...get().left, [tour.id]: { moment: state.cursor, message: lines.at(-1) ?? '' } } });
+    const message = await ask('message(1)', host);
+    set({ left: { ...get().left, [tour.id]: { moment: state.cursor, message: String(message), stop: get().stop } } });
   })();
 }
 export async function resume(): Promise<void> {
@@ -302,6 +303,8 @@ export async function resume(): Promise<void> {
   if (!l) return;
   await guarded(async () => {
     await running(() => session().run(l.moment));
+    set({ stop: l.stop, stage: 'before', before: '', after: '' });
+    await fill();
   });
 }
 
