@@ -16,6 +16,8 @@ import type { Moment } from './types.ts';
 const FIRST_INTERVAL = 200_000;
 const MAX_SNAPSHOTS = 160;
 const NEVER = Number.MAX_SAFE_INTEGER;
+/** Ticks before the cursor within which stepping back likes to find a snapshot. */
+const NEAR = 1000;
 
 /** Runs the loop; replaced when several hosts share the machine. */
 export type Runner = (limits: Partial<RunLimits>) => RunResult;
@@ -216,15 +218,18 @@ export class Timeline {
         : s.ticks > here.ticks || (s.ticks === here.ticks && s.seq >= here.seq);
     if (isHere(start)) return false;
     this.restore(start);
-    // Approach: run to a little before, then tick by tick, remembering the last boundary that is still in the past.
-    let last: Moment = this.moment;
-    let ticks = this.ticks;
-    if (here.ticks - ticks > 2000) {
-      this.run({ untilTicks: here.ticks - 2000 });
-      if (isHere({ ticks: this.ticks, seq: this.seq })) this.restore(start);
-      last = this.moment;
-      ticks = this.ticks;
+    // Nearly always the last step was one tick: go right there, leaving a snapshot behind for the steps that follow.
+    if (here.ticks - this.ticks > NEAR) {
+      this.run({ untilTicks: here.ticks - NEAR / 2 });
+      if (!isHere({ ticks: this.ticks, seq: this.seq })) this.keepHere();
     }
+    if (!here.within) {
+      this.run({ untilTicks: here.ticks - 1 });
+      if (!isHere({ ticks: this.ticks, seq: this.seq })) return true;
+    }
+    // It was a longer one (the service domain, an idle skip), or we stand inside a trap: boundary by boundary from the last snapshot before.
+    this.restore(this.nearest((s) => !isHere(s)));
+    let last: Moment = this.moment;
     for (;;) {
       const before = { ticks: this.ticks, seq: this.seq };
       const result = this.run({ untilTicks: this.ticks + 1 });
