@@ -148,6 +148,8 @@ export function mapLdtPage(x: Xen, v: number, index: number): boolean {
   const { m } = x;
   const entries = m.r32(xv(v) + XVCPU.ldtEnts);
   if (index < 0 || index >= LDT_PAGES || index * ENTRIES_PER_PAGE >= entries) return false;
+  // A page that is there cannot fault for being absent: the guest touched the window itself.
+  if (m.r32(v + VCPU.window + 4 * (SLOT_LDT + index)) !== INVALID_MFN) return false;
   const l1e = findL1e(x, v, (m.r32(xv(v) + XVCPU.ldtBase) + index * PAGE_SIZE) >>> 0);
   const lo = l1e === 0 ? 0 : x.frames.read32(l1e);
   const d = x.domainOf(v);
