@@ -164,6 +164,8 @@ export const en = {
   explainSelected: 'The selected moment',
   explainHere: 'This moment',
   explainLast: 'What happened last',
+  momentTitle: 'A moment somebody kept',
+  startTour: 'Start the tour',
   ownTitle: 'Your own kernel',
   ownStart: 'Your image is built as a domain and stands before its first instruction.',
   ownCounts: '{traps} traps so far, {hypercalls} of them hypercalls; {refused} refused, {silent} silent.',

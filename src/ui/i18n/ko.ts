@@ -165,6 +165,8 @@ export const ko: Record<keyof typeof en, string> = {
   explainSelected: '선택한 순간',
   explainHere: '이 순간',
   explainLast: '방금 일어난 일',
+  momentTitle: '누군가 간직한 순간',
+  startTour: '안내 시작',
   ownTitle: '나만의 커널',
   ownStart: '이미지를 도메인으로 만들었습니다. 첫 명령 앞에 서 있습니다.',
   ownCounts:

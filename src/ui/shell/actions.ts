@@ -67,7 +67,7 @@ export const copyLink = (): Promise<void> =>
       await navigator.clipboard.writeText(url);
       notify(say('linkCopied'));
     } catch {
-      location.hash = url.slice(url.indexOf('#') + 1);
+      history.replaceState(null, '', url.slice(url.indexOf('#')));
       notify(say('linkInBar'));
     }
   });

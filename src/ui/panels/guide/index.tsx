@@ -2,6 +2,7 @@
 
 import { useEffect, useState } from 'react';
 import { useT } from '../../i18n/index.ts';
+import { openLab } from '../../shell/actions.ts';
 import { session, useLab, useModel } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { useTrap } from '../../store/trap.ts';
@@ -206,9 +207,22 @@ function Explain() {
 
 function FreeText() {
   const t = useT();
+  const tour = useTour((s) => s.tour !== undefined || s.error !== undefined);
+  const ready = useLab((s) => s.phase === 'paused');
   const lab = useUi((s) => s.lab);
   const counts = useLab((s) => s.counts);
   const cursor = useLab((s) => s.cursor.T);
+  if (lab !== 'own' && !tour && ready)
+    return (
+      <div className={style.tour}>
+        <h2>{t('momentTitle')}</h2>
+        <div className={style.buttons}>
+          <button type="button" className="button edged" onClick={() => void openLab(lab)}>
+            {t('startTour')}
+          </button>
+        </div>
+      </div>
+    );
   if (lab !== 'own') return null;
   return (
     <div className={style.tour}>

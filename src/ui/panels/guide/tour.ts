@@ -12,6 +12,7 @@ import {
   recordOf,
   type Value,
 } from '../../../lab/lessons/evaluate.ts';
+import { josa } from '../../../lab/i18n/josa.ts';
 import { parseTour } from '../../../lab/lessons/parse.ts';
 import type { Stop, Tour } from '../../../lab/lessons/types.ts';
 import type { ImageMap, Moment } from '../../../lab/types.ts';
@@ -148,8 +149,12 @@ async function fill(): Promise<void> {
   const s = currentStop();
   if (!s) return;
   const n = get().stop;
-  const before = await interpolate(s.before, host);
-  const after = get().stage === 'after' ? await interpolate(s.after, host) : '';
+  const say = async (text: string): Promise<string> => {
+    const filled = await interpolate(text, host);
+    return useSettings.getState().lang === 'ko' ? josa(filled) : filled;
+  };
+  const before = await say(s.before);
+  const after = get().stage === 'after' ? await say(s.after) : '';
   if (get().stop === n) set({ before, after });
 }
 
@@ -294,7 +299,12 @@ export function remember(): void {
   if (!tour?.mystery || state.cursor.T === 0) return;
   void (async () => {
     const message = await ask('message(1)', host);
-    set({ left: { ...get().left, [tour.id]: { moment: state.cursor, message: String(message), stop: get().stop } } });
+    set({
+      left: {
+        ...get().left,
+        [tour.id]: { moment: state.cursor, message: String(message), stop: get().stop },
+      },
+    });
   })();
 }
 export async function resume(): Promise<void> {
