@@ -96,7 +96,7 @@ async function serve(message: ToWorker): Promise<unknown> {
     case 'edit':
       return controller.edit(message.act);
     case 'branch':
-      return controller.switchBranch(message.id);
+      return controller.switchBranch(message.branch);
     case 'breakpoints':
       return controller.setBreakpoints(message.list);
     case 'inspect':

@@ -40,7 +40,7 @@ export type Request =
   | { readonly op: 'speed'; readonly ticksPerSecond: number }
   | { readonly op: 'input'; readonly domid: number; readonly bytes: Uint8Array }
   | { readonly op: 'edit'; readonly act: InputAct }
-  | { readonly op: 'branch'; readonly id: number }
+  | { readonly op: 'branch'; readonly branch: number }
   | { readonly op: 'breakpoints'; readonly list: readonly Breakpoint[] }
   | { readonly op: 'inspect'; readonly name: string; readonly args: unknown }
   | { readonly op: 'trace'; readonly query: TraceQuery; readonly from: number; readonly count: number }

@@ -155,7 +155,7 @@ class WorkerSession implements Session {
     return this.guarded(this.ask({ op: 'edit', act }));
   }
   switchBranch(id: number): Promise<void> {
-    return this.guarded(this.ask({ op: 'branch', id }));
+    return this.guarded(this.ask({ op: 'branch', branch: id }));
   }
   setBreakpoints(list: readonly Breakpoint[]): void {
     void this.ask({ op: 'breakpoints', list });
