@@ -87,6 +87,8 @@ export abstract class SystemAccess extends MemoryAccess {
   protected exit: number = EXIT.budget;
   protected ip = 0;
   protected next = 0;
+  /** An interrupt was entered through a gate since this was cleared. */
+  protected gated = false;
   /** 2 while the instruction that asks for a shadow runs, 1 during the one behind it. */
   protected shadowed = 0;
   /** Replaces answers of sys while the description is run for comparison; see silent.ts. */
@@ -342,6 +344,7 @@ export abstract class SystemAccess extends MemoryAccess {
     this.i32[this.flagsAt] = this.i32[this.flagsAt]! & ~off;
     this.setSegment(CS, entry.cs);
     this.next = entry.eip;
+    this.gated = true;
     if (to !== from && this.pv) {
       this.syncTime();
       this.trace.emit(RT.ringchange, PH.act, OUT.direct, { ...this.subject(), cpl: from }, entry.vector, [

@@ -29,7 +29,6 @@ const T_AT = HEADER + MACHINE.T,
   INSTRUCTIONS_AT = HEADER + MACHINE.instructions;
 /** Faults that turn a second one of their kind into a double fault. SDM vol. 3, table 6-5. */
 const contributory = (vector: number): boolean => vector === 0 || (vector >= 10 && vector <= 13);
-const ERROR_CODE_VECTORS = (1 << 8) | (0x1f << 10) | (1 << 17);
 
 export class ReferenceEngine extends WatchedAccess implements Engine, Builder<number, Double> {
   readonly name = 'reference' as const;
@@ -119,6 +118,7 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
   /** Runs one instruction to its end: it retires, counts its tick, and single-steps if TF asks. */
   private step(op: Operation): void {
     const traced = this.i32[this.flagsAt]! & (EFLAGS_TF | EFLAGS_RF);
+    if (traced !== 0) this.gated = false;
     if (op.sensitive && this.pv && this.cpl !== 0) this.compareBefore(op);
     this.execute(op);
     this.ip = this.next;
@@ -148,7 +148,8 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
 
   private afterTraced(traced: number): void {
     if ((traced & EFLAGS_RF) !== 0) this.i32[this.flagsAt] = this.i32[this.flagsAt]! & ~EFLAGS_RF;
-    if ((traced & EFLAGS_TF) === 0 || this.shadowed === 2 || this.exit !== EXIT.budget) return;
+    // A software interrupt clears TF on its way in: the trap waits for the return (SDM vol. 3, 17.3.1.4).
+    if ((traced & EFLAGS_TF) === 0 || this.gated || this.shadowed === 2 || this.exit !== EXIT.budget) return;
     const { m, v } = this;
     m.w32(v + VCPU.dr + 24, m.r32(v + VCPU.dr + 24) | DR6_BS);
     this.faultVector = VECTOR_DB;
@@ -358,6 +359,3 @@ function hookOf(env: SystemEnv): (lin: number, size: number, lo: number, hi: num
     return taken;
   };
 }
-
-/** Whether the frame of an exception carries an error code. */
-export const hasErrorCode = (vector: number): boolean => ((ERROR_CODE_VECTORS >>> vector) & 1) !== 0;

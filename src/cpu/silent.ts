@@ -65,7 +65,8 @@ const REGISTERS = 8;
 /** DPL and S in the high word of a descriptor. */
 const DPL_AND_S = 0x7000,
   DPL_1 = 0x2000,
-  DPL_1_SEGMENT = 0x3000;
+  DPL_1_SEGMENT = 0x3000,
+  RIGHTS = 0xff00;
 const BELIEFS: Readonly<Partial<Record<SysName, number>>> = {
   if: BELIEF.eflagsIf,
   iopl: BELIEF.iopl,
@@ -95,10 +96,23 @@ interface Difference {
   readonly native: number;
 }
 
+/**
+ * Ring 1 stands for ring 0 of the guest's own machine, where the same segment would have DPL 0: a register that has received the rights
+ * of such a segment would have shown them so. Its selector would have RPL 0 there too, so the checks are left as they are.
+ */
+function ownRights(registers: Int32Array, before: Int32Array, rights: number): void {
+  for (let n = 0; n < REGISTERS; n++) {
+    if (registers[n] !== before[n] && (registers[n]! & RIGHTS) === rights)
+      registers[n] = registers[n]! & ~DPL_1;
+  }
+}
+
 export abstract class WatchedAccess extends SystemAccess {
   /** Set while a comparison waits for the real run. */
   protected native: Native | undefined = undefined;
   private nativeEip = 0;
+  /** Access rights of the ring-1 segment whose descriptor was looked at last, 0 for none. */
+  private rights = 0;
 
   abstract execute(op: Operation): void;
 
@@ -110,17 +124,15 @@ export abstract class WatchedAccess extends SystemAccess {
     return index === undefined ? undefined : this.i32[(this.v + VCPU.beliefs + 4 * index) >>> 2]!;
   }
 
-  /**
-   * Ring 1 stands for the ring 0 of the guest's own machine: there, its segments would have DPL 0. The table is where the processor has it,
-   * whatever the guest believes of GDTR.
-   */
+  /** The table is where the processor has it, whatever the guest believes of GDTR. */
   override loadSystem(table: SystemTable, addr: number, size: number): number {
     if (this.overlay === undefined || table !== 'descriptor') return super.loadSystem(table, addr, size);
     const offset = (addr - this.sys('gdtr.base')) >>> 0;
     const real =
       offset <= this.m.r32(this.v + VCPU.gdtrLimit) ? this.m.r32(this.v + VCPU.gdtrBase) + offset : addr;
     const value = super.loadSystem(table, real | 0, size);
-    return (addr & 4) !== 0 && (value & DPL_AND_S) === DPL_1_SEGMENT ? value & ~DPL_1 : value;
+    if ((addr & 4) !== 0 && (value & DPL_AND_S) === DPL_1_SEGMENT) this.rights = value & RIGHTS;
+    return value;
   }
 
   /** Runs the description with the guest's beliefs; everything it did is undone. */
@@ -136,9 +148,11 @@ export abstract class WatchedAccess extends SystemAccess {
       return true;
     };
     this.nativeEip = this.ip;
+    this.rights = 0;
     try {
       this.execute(op);
       const registers = this.i32.slice(this.gprAt, this.gprAt + REGISTERS);
+      if (this.rights !== 0) ownRights(registers, saved, this.rights);
       this.native = { registers, flags: this.i32[this.flagsAt]!, stores, sysWrites };
     } catch (thrown) {
       if (thrown !== FAULT) throw thrown;

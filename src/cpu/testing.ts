@@ -1,6 +1,7 @@
 // A tiny machine for tests of engines: flat segments with paging off, or PAE page tables, at CPL 0, 1 or 3, with a GDT, an IDT and a TSS
 // in RAM. Bare mode unless a test asks for PV. Used by tests only.
 
+import { assemble } from '../isa/assemble.ts';
 import { Frames } from '../memory/frames.ts';
 import { HEADER, vcpuAt } from '../memory/map.ts';
 import { allocate, type Memory } from '../memory/memory.ts';
@@ -66,6 +67,8 @@ export interface TestMachine {
   setSeg(name: SegName, selector: number): void;
   /** Writes bytes at AT.code (or elsewhere) and points EIP there. */
   code(bytes: readonly number[] | Uint8Array, at?: number): void;
+  /** Assembles lines to AT.code and points EIP there. */
+  program(...lines: readonly string[]): void;
   write(at: number, bytes: readonly number[] | Uint8Array): void;
   descriptor(selector: number, lo: number, hi: number): void;
   run(ticks: number): number;
@@ -174,6 +177,7 @@ export function testMachine(options: TestOptions = {}): TestMachine {
       machine.write(at, bytes);
       machine.setReg('eip', at);
     },
+    program: (...lines) => machine.code(assembleLines(lines)),
     write: (at, bytes) => frames.copyIn(at, Uint8Array.from(bytes)),
     descriptor: (selector, lo, hi) => frames.write64(AT.gdt + (selector & 0xfff8), lo >>> 0, hi >>> 0),
     run: (ticks) => engine.run(v, ticks),
@@ -187,6 +191,28 @@ export function testMachine(options: TestOptions = {}): TestMachine {
   setLevel(machine, options.cpl ?? 0);
   machine.setReg('eip', AT.code);
   return machine;
+}
+
+/** Assembles lines of 32-bit code; 'name:' in front of an instruction (or alone) is a label. Sizes settle in a few passes. */
+export function assembleLines(lines: readonly string[], at: number = AT.code): number[] {
+  const labels = new Map<string, number>();
+  for (let pass = 0; ; pass++) {
+    const bytes: number[] = [];
+    let moved = false;
+    for (const line of lines) {
+      const [, label, text] = /^(?:(\w+):)?\s*(.*)$/.exec(line)!;
+      if (label !== undefined) {
+        moved ||= labels.get(label) !== at + bytes.length;
+        labels.set(label, at + bytes.length);
+      }
+      if (text)
+        bytes.push(
+          ...assemble(text, at + bytes.length, (name) => labels.get(name) ?? (pass === 0 ? at : undefined)),
+        );
+    }
+    if (!moved) return bytes;
+    if (pass > 8) throw new Error('labels do not settle');
+  }
 }
 
 /** Loads all segment registers flat for a level and puts ESP on its stack. */
@@ -210,4 +236,31 @@ function loadRaw(m: Memory, frames: Frames, at: number, selector: number): void 
     [SEGREG.attr, (hi & 0xfffc) === 0 && lo === 0 ? SEG_NULL : ((hi >>> 8) & 0xff) | ((hi >>> 12) & 0xf00)],
   ];
   for (const [field, value] of values) m.w32(at + field, value);
+}
+
+/** The exception or interrupt whose handler the machine has halted in, with the frame on the level-0 stack. */
+export interface Delivered {
+  readonly vector: number;
+  readonly code: number | undefined;
+  readonly eip: number;
+  readonly cs: number;
+  readonly eflags: number;
+}
+const WITH_CODE = new Set([8, 10, 11, 12, 13, 14, 17]);
+
+/** Runs until a handler's HLT and says what was delivered; throws when the machine did not end in a handler. */
+export function runToHandler(t: TestMachine, ticks = 1000): Delivered {
+  t.run(ticks);
+  const slot = t.reg('eip') - 1 - AT.handlers;
+  if (slot < 0 || slot % 16 !== 0) throw new Error(`not in a handler: eip ${t.reg('eip').toString(16)}`);
+  const vector = slot / 16;
+  const word = (i: number): number => t.frames.read32(t.reg('esp') + 4 * i);
+  const from = WITH_CODE.has(vector) ? 1 : 0;
+  return {
+    vector,
+    code: from === 1 ? word(0) : undefined,
+    eip: word(from),
+    cs: word(from + 1) & 0xffff,
+    eflags: word(from + 2),
+  };
 }
