@@ -6,6 +6,7 @@ export default defineConfig({
     environment: 'node',
     pool: 'forks',
     maxWorkers: 2,
-    testTimeout: 240_000, hookTimeout: 240_000,
+    testTimeout: 240_000,
+    hookTimeout: 240_000,
   },
 });

@@ -17,45 +17,209 @@ interface Mutation {
   readonly tests?: readonly string[];
 }
 
-const INFO = 'src/hypervisor/page-info.ts', OPS = 'src/hypervisor/mmu-ops.ts', TABLES = 'src/hypervisor/pagetables.ts', DESC = 'src/hypervisor/descriptor-check.ts', DESCS = 'src/hypervisor/descriptors.ts', MEMORY = 'src/hypervisor/memory-op.ts';
-const PT = ['test-page-tables'], DT = ['test-descriptors'];
+const INFO = 'src/hypervisor/page-info.ts',
+  OPS = 'src/hypervisor/mmu-ops.ts',
+  TABLES = 'src/hypervisor/pagetables.ts',
+  DESC = 'src/hypervisor/descriptor-check.ts',
+  DESCS = 'src/hypervisor/descriptors.ts',
+  MEMORY = 'src/hypervisor/memory-op.ts';
+const PT = ['test-page-tables'],
+  DT = ['test-descriptors'];
 
 const MUTATIONS: readonly Mutation[] = [
-  { name: 'superpages are accepted in L2', file: INFO, find: "ok(x, 'pde.superpage', (lo & PTE_PSE) === 0", replace: "ok(x, 'pde.superpage', true", guests: PT },
-  { name: 'cache attributes are accepted in L1', file: INFO, find: "ok(x, 'pte.flags', (lo & (PTE_PWT | PTE_PCD | PTE_PSE)) === 0", replace: "ok(x, 'pte.flags', true", guests: PT },
-  { name: 'addresses beyond the machine are accepted', file: INFO, find: "ok(x, 'pte.reserved-bits', (hi & RESERVED_HI) === 0", replace: "ok(x, 'pte.reserved-bits', true", guests: PT },
-  { name: 'frames of others may be mapped', file: INFO, find: 'count >= MAX_COUNT || !ownedBy(x, mfn, d)', replace: 'count >= MAX_COUNT', guests: PT },
-  { name: 'a writable mapping takes no type', file: INFO, find: "takeType(x, mfn, PGT_writable_page, fd) === 0, mfn, typeOf(x, mfn), lo)", replace: 'true, mfn, 0, lo)', guests: PT },
-  { name: 'an L1 entry gives no reference back', file: INFO, find: 'if ((lo & PTE_RW) !== 0) putPageType(x, frameOf(lo));\n  putPage(x, frameOf(lo));', replace: '', guests: PT },
-  { name: 'a writable L1 entry keeps its type reference', file: INFO, find: 'if ((lo & PTE_RW) !== 0) putPageType(x, frameOf(lo));', replace: '', guests: PT },
-  { name: 'types are not exclusive', file: INFO, find: 'if (!same) return -ERRNO.EINVAL;', replace: '', guests: PT },
-  { name: 'tables are not validated', file: INFO, find: 'const rc = validate(x, mfn, type, d, xenL2);', replace: 'const rc = 0 * validate.length;', guests: PT },
-  { name: 'tables are not devalidated', file: INFO, find: 'if ((type & PGT_validated) !== 0) devalidate(x, mfn, type);', replace: 'void devalidate;', guests: PT },
-  { name: 'a failed validation undoes nothing', file: INFO, find: 'for (let k = i - 1; k >= 0; k--)', replace: 'for (let k = -1; k >= 0; k--)', guests: PT },
-  { name: 'an L3 without slot 3 is accepted', file: INFO, find: "type === PGT_l3_page_table && !ok(x, 'pdpte.slot3-present'", replace: "false && !ok(x, 'pdpte.slot3-present'", guests: PT },
-  { name: 'RW counts as a free flag (XSA-182)', file: OPS, find: 'const FREE_LO = PTE_US |', replace: 'const FREE_LO = 2 | PTE_US |', guests: PT },
-  { name: 'a live L3 may lose slot 3', file: OPS, find: "!x.check('pdpte.slot', slot < 3, slot)", replace: "!x.check('pdpte.slot', true, slot)", guests: PT },
-  { name: "Xen's slots may be written", file: OPS, find: "!x.check('pde.xen-slot', slot < FIRST_XEN_L2_SLOT, slot)", replace: "!x.check('pde.xen-slot', true, slot)", guests: PT },
-  { name: 'an update forgets the old entry', file: OPS, find: 'putFromEntry(x, kind, oldLo, oldHi);', replace: 'void putFromEntry;', guests: PT },
-  { name: 'a table is written like plain memory', file: OPS, find: 'if (liveTable(type)) rc =', replace: 'if (liveTable(0)) rc =', guests: PT },
-  { name: 'a table may be pinned twice', file: TABLES, find: "x.check('pin.once', (x.m.r32(at) & PGT_pinned) === 0, mfn)", replace: "x.check('pin.once', true, mfn)", guests: PT },
-  { name: 'unpinning keeps the references', file: TABLES, find: "m.w32(at, (m.r32(at) & ~PGT_pinned) >>> 0);\n    putPageAndType(x, mfn);\n    x.act('page.unpin'", replace: "m.w32(at, (m.r32(at) & ~PGT_pinned) >>> 0);\n    x.act('page.unpin'", guests: PT },
-  { name: 'a new CR3 keeps the old tables', file: TABLES, find: 'if (old !== INVALID_MFN) putPageAndType(x, old);', replace: '', guests: PT },
-  { name: 'ring 0 descriptors are accepted', file: DESC, find: '(hi & DPL) === 0 ? hi | 0x2000 : hi', replace: 'hi', guests: DT },
-  { name: 'interrupt gates are accepted', file: DESC, find: 'if ((hi & TYPE) !== 0x0c00 || (hi & 0xe0) !== 0) return undefined;', replace: '', guests: DT },
-  { name: 'an old GDT keeps its frames', file: DESCS, find: 'putPageAndType(x, m.r32(p + XVCPU.gdtFrames + 4 * i));', replace: '', guests: DT },
-  { name: 'given-back frames stay reserved', file: MEMORY, find: 'return releaseReservation(x, d, mfn);', replace: 'return releaseReservation.length > 0 && mfn > 0 && d > 0;', guests: ['test-memory-op'] },
-  { name: 'ADC subtracts', file: 'src/isa/semantics/arithmetic.ts', find: "define('adc'", replace: "define('adc'", tests: [] },
+  {
+    name: 'superpages are accepted in L2',
+    file: INFO,
+    find: "ok(x, 'pde.superpage', (lo & PTE_PSE) === 0",
+    replace: "ok(x, 'pde.superpage', true",
+    guests: PT,
+  },
+  {
+    name: 'cache attributes are accepted in L1',
+    file: INFO,
+    find: "ok(x, 'pte.flags', (lo & (PTE_PWT | PTE_PCD | PTE_PSE)) === 0",
+    replace: "ok(x, 'pte.flags', true",
+    guests: PT,
+  },
+  {
+    name: 'addresses beyond the machine are accepted',
+    file: INFO,
+    find: "ok(x, 'pte.reserved-bits', (hi & RESERVED_HI) === 0",
+    replace: "ok(x, 'pte.reserved-bits', true",
+    guests: PT,
+  },
+  {
+    name: 'frames of others may be mapped',
+    file: INFO,
+    find: 'count >= MAX_COUNT || !ownedBy(x, mfn, d)',
+    replace: 'count >= MAX_COUNT',
+    guests: PT,
+  },
+  {
+    name: 'a writable mapping takes no type',
+    file: INFO,
+    find: 'takeType(x, mfn, PGT_writable_page, fd) === 0, mfn, typeOf(x, mfn), lo)',
+    replace: 'true, mfn, 0, lo)',
+    guests: PT,
+  },
+  {
+    name: 'an L1 entry gives no reference back',
+    file: INFO,
+    find: 'if ((lo & PTE_RW) !== 0) putPageType(x, frameOf(lo));\n  putPage(x, frameOf(lo));',
+    replace: '',
+    guests: PT,
+  },
+  {
+    name: 'a writable L1 entry keeps its type reference',
+    file: INFO,
+    find: 'if ((lo & PTE_RW) !== 0) putPageType(x, frameOf(lo));',
+    replace: '',
+    guests: PT,
+  },
+  {
+    name: 'types are not exclusive',
+    file: INFO,
+    find: 'if (!same) return -ERRNO.EINVAL;',
+    replace: '',
+    guests: PT,
+  },
+  {
+    name: 'tables are not validated',
+    file: INFO,
+    find: 'const rc = validate(x, mfn, type, d, xenL2);',
+    replace: 'const rc = 0 * validate.length;',
+    guests: PT,
+  },
+  {
+    name: 'tables are not devalidated',
+    file: INFO,
+    find: 'if ((type & PGT_validated) !== 0) devalidate(x, mfn, type);',
+    replace: 'void devalidate;',
+    guests: PT,
+  },
+  {
+    name: 'a failed validation undoes nothing',
+    file: INFO,
+    find: 'for (let k = i - 1; k >= 0; k--)',
+    replace: 'for (let k = -1; k >= 0; k--)',
+    guests: PT,
+  },
+  {
+    name: 'an L3 without slot 3 is accepted',
+    file: INFO,
+    find: "type === PGT_l3_page_table && !ok(x, 'pdpte.slot3-present'",
+    replace: "false && !ok(x, 'pdpte.slot3-present'",
+    guests: PT,
+  },
+  {
+    name: 'RW counts as a free flag (XSA-182)',
+    file: OPS,
+    find: 'const FREE_LO = PTE_US |',
+    replace: 'const FREE_LO = 2 | PTE_US |',
+    guests: PT,
+  },
+  {
+    name: 'a live L3 may lose slot 3',
+    file: OPS,
+    find: "!x.check('pdpte.slot', slot < 3, slot)",
+    replace: "!x.check('pdpte.slot', true, slot)",
+    guests: PT,
+  },
+  {
+    name: "Xen's slots may be written",
+    file: OPS,
+    find: "!x.check('pde.xen-slot', slot < FIRST_XEN_L2_SLOT, slot)",
+    replace: "!x.check('pde.xen-slot', true, slot)",
+    guests: PT,
+  },
+  {
+    name: 'an update forgets the old entry',
+    file: OPS,
+    find: 'putFromEntry(x, kind, oldLo, oldHi);',
+    replace: 'void putFromEntry;',
+    guests: PT,
+  },
+  {
+    name: 'a table is written like plain memory',
+    file: OPS,
+    find: 'if (liveTable(type)) rc =',
+    replace: 'if (liveTable(0)) rc =',
+    guests: PT,
+  },
+  {
+    name: 'a table may be pinned twice',
+    file: TABLES,
+    find: "x.check('pin.once', (x.m.r32(at) & PGT_pinned) === 0, mfn)",
+    replace: "x.check('pin.once', true, mfn)",
+    guests: PT,
+  },
+  {
+    name: 'unpinning keeps the references',
+    file: TABLES,
+    find: "m.w32(at, (m.r32(at) & ~PGT_pinned) >>> 0);\n    putPageAndType(x, mfn);\n    x.act('page.unpin'",
+    replace: "m.w32(at, (m.r32(at) & ~PGT_pinned) >>> 0);\n    x.act('page.unpin'",
+    guests: PT,
+  },
+  {
+    name: 'a new CR3 keeps the old tables',
+    file: TABLES,
+    find: 'if (old !== INVALID_MFN) putPageAndType(x, old);',
+    replace: '',
+    guests: PT,
+  },
+  {
+    name: 'ring 0 descriptors are accepted',
+    file: DESC,
+    find: '(hi & DPL) === 0 ? hi | 0x2000 : hi',
+    replace: 'hi',
+    guests: DT,
+  },
+  {
+    name: 'interrupt gates are accepted',
+    file: DESC,
+    find: 'if ((hi & TYPE) !== 0x0c00 || (hi & 0xe0) !== 0) return undefined;',
+    replace: '',
+    guests: DT,
+  },
+  {
+    name: 'an old GDT keeps its frames',
+    file: DESCS,
+    find: 'putPageAndType(x, m.r32(p + XVCPU.gdtFrames + 4 * i));',
+    replace: '',
+    guests: DT,
+  },
+  {
+    name: 'given-back frames stay reserved',
+    file: MEMORY,
+    find: 'return releaseReservation(x, d, mfn);',
+    replace: 'return releaseReservation.length > 0 && mfn > 0 && d > 0;',
+    guests: ['test-memory-op'],
+  },
+  {
+    name: 'ADC subtracts',
+    file: 'src/isa/semantics/arithmetic.ts',
+    find: "define('adc'",
+    replace: "define('adc'",
+    tests: [],
+  },
 ];
 
 const ROOT = new URL('..', import.meta.url).pathname;
 
-function run(command: string, args: readonly string[], cwd: string): Promise<{ code: number | null; out: string }> {
+function run(
+  command: string,
+  args: readonly string[],
+  cwd: string,
+): Promise<{ code: number | null; out: string }> {
   return new Promise((resolve) => {
     const child = spawn(command, args, { cwd, stdio: ['ignore', 'pipe', 'pipe'], timeout: 120_000 });
     let out = '';
-    child.stdout.on('data', (b) => { out += b; });
-    child.stderr.on('data', (b) => { out += b; });
+    child.stdout.on('data', (b) => {
+      out += b;
+    });
+    child.stderr.on('data', (b) => {
+      out += b;
+    });
     child.on('close', (code) => resolve({ code, out }));
   });
 }
@@ -63,13 +227,32 @@ function run(command: string, args: readonly string[], cwd: string): Promise<{ c
 /** What spoke, or undefined for silence. */
 async function verdict(mutation: Mutation, cwd: string): Promise<string | undefined> {
   for (const guest of mutation.guests ?? []) {
-    const { code, out } = await run(process.execPath, ['--import', 'tsx', 'src/cli/main.ts', 'boot', `public/guests/${guest}/${guest}.elf`, '--memory', '8', '--audit', '--max-ticks', '20000000'], cwd);
+    const { code, out } = await run(
+      process.execPath,
+      [
+        '--import',
+        'tsx',
+        'src/cli/main.ts',
+        'boot',
+        `public/guests/${guest}/${guest}.elf`,
+        '--memory',
+        '8',
+        '--audit',
+        '--max-ticks',
+        '20000000',
+      ],
+      cwd,
+    );
     const said = /^(FAIL.*|audit: (?!0 differences).*)$/m.exec(out)?.[1];
     if (said) return `${guest}: ${said}`;
     if (code !== 0 || !/^PASS /m.test(out)) return `${guest}: exit ${code}`;
   }
   if (mutation.tests && mutation.tests.length > 0) {
-    const { code, out } = await run(process.execPath, ['node_modules/vitest/vitest.mjs', 'run', ...mutation.tests], cwd);
+    const { code, out } = await run(
+      process.execPath,
+      ['node_modules/vitest/vitest.mjs', 'run', ...mutation.tests],
+      cwd,
+    );
     if (code !== 0) return /(FAIL .*|× .*)/.exec(out)?.[1] ?? `vitest exit ${code}`;
   }
   return undefined;
@@ -77,9 +260,11 @@ async function verdict(mutation: Mutation, cwd: string): Promise<string | undefi
 
 async function main(): Promise<number> {
   const work = mkdtempSync(join(tmpdir(), 'ringside-mutate-'));
-  for (const name of ['src', 'public', 'package.json', 'tsconfig.json', 'vitest.config.ts', 'tools']) cpSync(join(ROOT, name), join(work, name), { recursive: true });
+  for (const name of ['src', 'public', 'package.json', 'tsconfig.json', 'vitest.config.ts', 'tools'])
+    cpSync(join(ROOT, name), join(work, name), { recursive: true });
   symlinkSync(join(ROOT, 'node_modules'), join(work, 'node_modules'));
-  let passed = 0, failed = 0;
+  let passed = 0,
+    failed = 0;
   try {
     for (const mutation of MUTATIONS) {
       const path = join(work, mutation.file);
@@ -106,7 +291,11 @@ async function main(): Promise<number> {
 
 /** Replaces `find` whatever its line breaks: the formatter may have folded it. */
 function substitute(text: string, find: string, replace: string): string {
-  const pattern = find.trim().split(/\s+/).map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('\\s*');
+  const pattern = find
+    .trim()
+    .split(/\s+/)
+    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
+    .join('\\s*');
   return text.replace(new RegExp(pattern), () => replace);
 }
 

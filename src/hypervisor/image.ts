@@ -40,7 +40,10 @@ export class ImageError extends Error {
   readonly problem: ImageProblem;
   constructor(problem: ImageProblem) {
     const at = problem.offset === undefined ? '' : ` at offset 0x${problem.offset.toString(16)}`;
-    const exp = problem.expected === undefined ? '' : `: expected ${problem.expected}, found ${problem.found ?? 'something else'}`;
+    const exp =
+      problem.expected === undefined
+        ? ''
+        : `: expected ${problem.expected}, found ${problem.found ?? 'something else'}`;
     super(`${problem.what}${at}${exp}. ${problem.remedy}`);
     this.problem = problem;
   }

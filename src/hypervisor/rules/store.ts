@@ -2,14 +2,38 @@
 import type { Sentence } from './types.ts';
 
 export const RULES_STORE = [
-  ['store.request', 'XenStore refuses the request with {0:errno}.', 'XenStore가 {0:errno}(으)로 요청을 거절합니다.'],
-  ['store.ring-indices', 'The XenStore ring of {0:domid} is broken: {1:dec} bytes claimed where 1024 fit.', '{0:domid}의 XenStore 링이 깨졌습니다: 1024바이트 자리에 {1:dec}바이트를 주장합니다.'],
-  ['store.payload-size', 'A message of {1:dec} bytes from {0:domid} is longer than 4096: the connection is closed.', '{0:domid}의 메시지 {1:dec}바이트는 4096을 넘습니다: 연결을 닫습니다.'],
-  ['store.backlog', '{0:domid} does not read its answers: {1:dec} bytes wait, the connection is closed.', '{0:domid}이(가) 응답을 읽지 않습니다: {1:dec}바이트가 대기 중이라 연결을 닫습니다.'],
+  [
+    'store.request',
+    'XenStore refuses the request with {0:errno}.',
+    'XenStore가 {0:errno}(으)로 요청을 거절합니다.',
+  ],
+  [
+    'store.ring-indices',
+    'The XenStore ring of {0:domid} is broken: {1:dec} bytes claimed where 1024 fit.',
+    '{0:domid}의 XenStore 링이 깨졌습니다: 1024바이트 자리에 {1:dec}바이트를 주장합니다.',
+  ],
+  [
+    'store.payload-size',
+    'A message of {1:dec} bytes from {0:domid} is longer than 4096: the connection is closed.',
+    '{0:domid}의 메시지 {1:dec}바이트는 4096을 넘습니다: 연결을 닫습니다.',
+  ],
+  [
+    'store.backlog',
+    '{0:domid} does not read its answers: {1:dec} bytes wait, the connection is closed.',
+    '{0:domid}이(가) 응답을 읽지 않습니다: {1:dec}바이트가 대기 중이라 연결을 닫습니다.',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_STORE = [
-  ['store.introduce', 'XenStore greets {0:domid}: ring frame {1:mfn}, port {2:port}.', 'XenStore가 {0:domid}을(를) 맞이합니다: 링 프레임 {1:mfn}, 포트 {2:port}.'],
+  [
+    'store.introduce',
+    'XenStore greets {0:domid}: ring frame {1:mfn}, port {2:port}.',
+    'XenStore가 {0:domid}을(를) 맞이합니다: 링 프레임 {1:mfn}, 포트 {2:port}.',
+  ],
   ['store.release', 'XenStore says goodbye to {0:domid}.', 'XenStore가 {0:domid}과(와) 작별합니다.'],
-  ['store.commit', '{0:domid} commits transaction {1:dec}.', '{0:domid}이(가) 트랜잭션 {1:dec}을(를) 커밋합니다.'],
+  [
+    'store.commit',
+    '{0:domid} commits transaction {1:dec}.',
+    '{0:domid}이(가) 트랜잭션 {1:dec}을(를) 커밋합니다.',
+  ],
 ] as const satisfies readonly Sentence[];
