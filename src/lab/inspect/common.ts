@@ -64,6 +64,6 @@ export function lineAt(map: ImageMap | undefined, address: number): SourceLine |
   if (!map) return undefined;
   const entry = map.lines[lastAtMost(map.lines, (l) => l[0], address)];
   const file = entry ? map.files[entry[1]] : undefined;
-  if (!entry || file === undefined || address - entry[0] > 64) return undefined;
+  if (!entry || entry[2] === 0 || file === undefined || address - entry[0] > 64) return undefined;
   return { file, line: entry[2], text: map.sources[file]?.split('\n')[entry[2] - 1] ?? '' };
 }
