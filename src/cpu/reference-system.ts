@@ -309,6 +309,7 @@ export abstract class SystemAccess extends MemoryAccess {
     this.flushTlb(); // translations are coherent anyway
   }
   halt(): void {
+    this.m.w32(this.v + VCPU.halted, 1);
     this.exit = EXIT.halt;
   }
   shadow(): void {

@@ -18,8 +18,9 @@ export const TLB_EMPTY = 1;
 const VCPU_TLB_SIZE = 64 * 1024;
 const TABLES_WORDS = 6 * TABLE_WORDS;
 
-/** What the tables depend on, behind them. `filled`: bit t set when table t holds anything. */
+/** What the tables depend on, behind them. `ready`: 0 in a fresh CACHE, whose zeros are no empty entries. `filled`: bit t set when table t holds anything. */
 const SEEN = layout('TLB_SEEN', {
+  ready: 'u32',
   cacheEpoch: 'u32',
   tlbEpoch: 'u32',
   writeEpoch: 'u32',
@@ -80,7 +81,10 @@ export function validateTlb(m: Memory, v: number): boolean {
   const cache = m.r32(CONTROL + CTL.cacheEpoch),
     tlb = m.r32(CONTROL + CTL.tlbEpoch),
     write = m.r32(CONTROL + CTL.writeEpoch);
-  let stale = m.r32(seen + SEEN.cacheEpoch) !== cache || m.r32(seen + SEEN.tlbEpoch) !== tlb;
+  let stale =
+    m.r32(seen + SEEN.ready) === 0 ||
+    m.r32(seen + SEEN.cacheEpoch) !== cache ||
+    m.r32(seen + SEEN.tlbEpoch) !== tlb;
   for (const [at, field] of DEPENDS) {
     const now = m.r32(v + field);
     if (m.r32(seen + at) === now) continue;
@@ -88,7 +92,8 @@ export function validateTlb(m: Memory, v: number): boolean {
     stale = true;
   }
   if (stale) {
-    m.w32(seen + SEEN.filled, ALL_TABLES); // a fresh CACHE is all zero, and zero is not an empty entry
+    if (m.r32(seen + SEEN.ready) === 0) m.w32(seen + SEEN.filled, ALL_TABLES);
+    m.w32(seen + SEEN.ready, 1);
     clear(m, v, ALL_TABLES);
   } else if (m.r32(seen + SEEN.writeEpoch) !== write) clear(m, v, WRITE_TABLES);
   m.w32(seen + SEEN.cacheEpoch, cache);
