@@ -2,6 +2,7 @@
 // alone, written without a line of page-info. No part of the machine.
 
 import { VCPU, VCPU_MODE } from '../cpu/vcpu.ts';
+import { CTL } from '../memory/frames.ts';
 import { INVALID_MFN } from '../memory/addresses.ts';
 import { PAGE_SIZE, RAM_BASE } from '../memory/map.ts';
 import { copyFromGuest, copyToGuest, fields } from './guest-access.ts';
@@ -9,7 +10,7 @@ import type { HypercallArgs, HypercallHandler } from './hypercall-types.ts';
 import { doMemoryOp } from './memory-op.ts';
 import { doMmuextOp, doMmuUpdate, doUpdateVaMapping } from './mmu-ops.ts';
 import { DOMAIN, domains, PAGE, pageAt, vcpuSlots, XEN, XEN_AT, XVCPU, xv } from './state.ts';
-import { type Bench, domainOf, kernel } from './testing.ts';
+import { type Bench, bench, domainOf, kernel, refusals } from './testing.ts';
 import type { Xen } from './xen.ts';
 
 export const P = 1,
@@ -263,4 +264,38 @@ export function dirtyFreeFrames(x: Xen): number[] {
     if (bits !== 0) out.push(mfn);
   }
   return out;
+}
+
+export const OK = [0, 1] as const;
+export const pte = (mfn: number, low: number): number => ((mfn * 4096) | low) >>> 0;
+export const VA = 0x380000;
+
+/** A guest, n spare frames, and the rule that refused last. */
+export function start(n = 4): { b: Bench; g: MmGuest; f: number[]; why: () => string | undefined } {
+  const b = bench();
+  const g = mmGuest(b);
+  const f = Array.from({ length: n }, (_, i) => g.mfn(g.sparePfn + i));
+  return { b, g, f, why: () => refusals(b.records()).at(-1) };
+}
+export const bootL3 = (g: MmGuest): number => g.x.m.r32(g.v + VCPU.cr3) >>> 12;
+export const bootTable = (g: MmGuest, l3Slot: number): number =>
+  g.x.frames.read32(bootL3(g) * 4096 + 8 * l3Slot) >>> 12;
+export const bootL1 = (g: MmGuest): number => g.x.frames.read32(bootTable(g, 0) * 4096) >>> 12;
+export const bump = (g: MmGuest): number => g.x.frames.ctl(CTL.tlbEpoch);
+
+/** Writes the words of a table that nobody uses yet: through mmu_update, as a guest does. */
+export function fill(
+  g: MmGuest,
+  mfn: number,
+  entries: readonly (readonly [slot: number, lo: number, hi?: number])[],
+): void {
+  const [rc, done] = g.update(entries.map(([s, lo, hi]) => [mfn * 4096 + 8 * s, lo, hi ?? 0]));
+  if (rc !== 0 || done !== entries.length) throw new Error(`frame ${mfn} cannot be filled: ${rc}`);
+}
+/** An L3 of f[0] whose slot 3 is f[1] and whose slot 0 is the boot L2, so that one can run on it. */
+export function makeL3(g: MmGuest, l3: number, l2: number): void {
+  fill(g, l3, [
+    [0, pte(bootTable(g, 0), P)],
+    [3, pte(l2, P)],
+  ]);
 }
