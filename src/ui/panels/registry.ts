@@ -25,7 +25,7 @@ export const PANELS: readonly PanelDefinition[] = [
   },
   {
     id: 'code',
-    size: 60,
+    size: 84,
     title: { en: 'Code and CPU', ko: '코드와 CPU' },
     when: {
       en: 'When you want the next instruction, the registers and flags, or to change one.',

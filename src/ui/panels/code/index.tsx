@@ -119,7 +119,7 @@ function useLie(): { readonly mask: number; readonly asked: number; readonly got
   const trap = useTrap();
   const r = trap && trap.at >= 0 ? trap.records[trap.at] : undefined;
   const T = labState().cursor.T;
-  return r?.type === 'silent' && (trap?.selected || T <= r.T + 1)
+  return r?.type === 'silent' && (trap?.selected || T <= r.T)
     ? { asked: r.p[0]!, got: r.p[1]!, mask: r.p[3]! }
     : undefined;
 }
