@@ -6,7 +6,7 @@
 // biome-ignore-all lint/a11y/useKeyWithClickEvents: Enter in the grid does the same
 
 import { useVirtualizer } from '@tanstack/react-virtual';
-import { type KeyboardEvent, useEffect, useMemo, useRef, useState } from 'react';
+import { type KeyboardEvent, memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
 import { fromTo, headline } from '../../../lab/narrate/sentences.ts';
 import type { TraceQuery } from '../../../lab/types.ts';
 import { OUTCOMES, type Outcome, type TraceRecord } from '../../../trace/records.ts';
@@ -116,7 +116,8 @@ function Filters({ filter, set }: { readonly filter: Filter; readonly set: (f: F
   );
 }
 
-function Row({
+/** Drawn again only when its own record or marks change: scrolling costs the rows that come in. */
+const Row = memo(function Row({
   r,
   top,
   index,
@@ -131,7 +132,7 @@ function Row({
   readonly later: boolean;
   readonly selected: boolean;
   readonly cursor: boolean;
-  readonly onPick: (r: TraceRecord) => void;
+  readonly onPick: (r: TraceRecord, index: number) => void;
 }) {
   const lang = useLang();
   const domains = useLab((s) => s.domains);
@@ -148,7 +149,7 @@ function Row({
       style={{ transform: `translateY(${top}px)` }}
       data-later={later || undefined}
       data-cursor={cursor || undefined}
-      onClick={() => onPick(r)}
+      onClick={() => onPick(r, index)}
       onDoubleClick={() => void goto({ T: r.T, seq: r.seq, within: true })}
     >
       <span role="gridcell" className={style.number}>
@@ -168,7 +169,10 @@ function Row({
       </span>
     </div>
   );
-}
+});
+
+const pick = (r: TraceRecord): void =>
+  useUi.getState().set({ selected: r.type === 'trap' || !r.cause ? r.seq : r.cause });
 
 export default function TrapLog(_: PanelProps) {
   const t = useT();
@@ -184,7 +188,8 @@ export default function TrapLog(_: PanelProps) {
     count: total,
     getScrollElement: () => scroller.current,
     estimateSize: () => ROW,
-    overscan: 12,
+    overscan: 8,
+    useFlushSync: false,
   });
   const items = list.getVirtualItems();
   const first = items[0]?.index ?? 0,
@@ -193,8 +198,10 @@ export default function TrapLog(_: PanelProps) {
   useEffect(() => {
     if (cursorRow >= 0 && labState().phase === 'paused') list.scrollToIndex(cursorRow, { align: 'auto' });
   }, [cursorRow, total]);
-  const pick = (r: TraceRecord): void =>
-    useUi.getState().set({ selected: r.type === 'trap' || !r.cause ? r.seq : r.cause });
+  const onPick = useCallback((r: TraceRecord, index: number): void => {
+    setActive(index);
+    pick(r);
+  }, []);
   const move = (e: KeyboardEvent): void => {
     const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -total, End: total }[e.key];
     const here = active < 0 ? cursorRow : active;
@@ -258,10 +265,7 @@ export default function TrapLog(_: PanelProps) {
                 selected={
                   r !== undefined && selected !== undefined && (r.seq === selected || r.cause === selected)
                 }
-                onPick={(x) => {
-                  setActive(v.index);
-                  pick(x);
-                }}
+                onPick={onPick}
               />
             );
           })}
