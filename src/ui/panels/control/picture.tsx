@@ -259,7 +259,8 @@ export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
   const owner = token.inXen ? XEN_OWNER : ownerOf(token.record?.domid ?? home ?? first.domid, domains);
   const crowded = spots.length > 1 && (width - LABEL - 56) / (spots.length - 1) < 50;
   const ring = RINGS.find((r) => token.y > yOf(r) && token.y < yOf(r) + BAND);
-  const lie = last?.record?.type === 'silent' ? last : undefined;
+  // Only while the machine stands at the instruction that was told nothing: one step on it is history.
+  const lie = last?.record?.type === 'silent' && (trap?.selected || T <= last.record.T) ? last : undefined;
   return (
     <div ref={ref} className={style.picture} aria-hidden="true">
       {width > 0 && (
