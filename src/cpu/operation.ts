@@ -5,6 +5,7 @@ import { type Semantic, semantics } from '../isa/builder.ts';
 import type { Insn } from '../isa/types.ts';
 import { Argument } from './arguments.ts';
 import type { SystemAccess } from './reference-system.ts';
+import type { Sensitivity } from './silent.ts';
 
 import '../isa/semantics/index.ts';
 
@@ -19,7 +20,7 @@ export interface Operation {
   readonly m1: Argument | undefined;
   readonly m2: Argument | undefined;
   /** It may answer otherwise than ring 0 of the guest's own machine would, without trapping. */
-  readonly sensitive: boolean;
+  readonly sensitive: Sensitivity;
   /** Version of the frame for which the bytes were compared last. */
   version: number;
 }
@@ -34,7 +35,7 @@ export function makeOperation(
   e: SystemAccess,
   insn: Insn,
   version: number,
-  sensitive: (entry: Semantic, insn: Insn) => boolean,
+  sensitive: (entry: Semantic, insn: Insn) => Sensitivity,
 ): Operation {
   const entry = semantics.get(insn.form.semantics);
   if (entry === undefined) throw new Error(`not described: ${insn.form.semantics} (${insn.form.opcode})`);
@@ -49,7 +50,7 @@ export function makeOperation(
     c: args[2],
     m1: memory[0],
     m2: memory[1],
-    sensitive: insn.invalid === undefined && sensitive(entry, insn),
+    sensitive: insn.invalid === undefined ? sensitive(entry, insn) : 0,
     version,
   };
 }

@@ -170,6 +170,8 @@ describe('int 0x80 through a gate of ring 1', () => {
     ]);
     expect(t.reg('eflags')).toBe(0x246);
     expect(t.sel('ds')).toBe(0);
+    const silent = t.records().filter((r) => r.type === 'silent');
+    expect(silent.map((r) => r.p.slice(0, 4))).toEqual([[0x046, 0x246, 0x046, 0x200]]);
   });
   it('a bad kernel stack is an exception of the INT', () => {
     const t = pvMachine(3);

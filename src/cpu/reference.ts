@@ -14,7 +14,7 @@ import { type CodePage, makeOperation, type Operation } from './operation.ts';
 import { NO_PAGE } from './reference-memory.ts';
 import { FAULT, REFUSAL } from './reference-system.ts';
 import type { Double } from './reference-values.ts';
-import { isSensitive, WatchedAccess } from './silent.ts';
+import { sensitivity, WatchedAccess } from './silent.ts';
 import { EFLAGS_RF, EFLAGS_TF, EXIT, type ExitReason, VCPU } from './vcpu.ts';
 
 const VECTOR_DB = 1,
@@ -119,7 +119,7 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
   private step(op: Operation): void {
     const traced = this.i32[this.flagsAt]! & (EFLAGS_TF | EFLAGS_RF);
     if (traced !== 0) this.gated = false;
-    if (op.sensitive && this.pv && this.cpl !== 0) this.compareBefore(op);
+    if (op.sensitive !== 0 && this.pv && this.cpl !== 0) this.compareBefore(op);
     this.execute(op);
     this.ip = this.next;
     this.left--;
@@ -273,7 +273,7 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
       const host = this.hostExecute((lin + i) | 0);
       return host < 0 ? 0xff : this.u8[host]!;
     }, this.csD);
-    return makeOperation(this, insn, 0, isSensitive);
+    return makeOperation(this, insn, 0, sensitivity);
   }
 
   // ---- where the program goes on ----------------------------------------------------------------------

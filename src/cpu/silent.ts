@@ -1,7 +1,8 @@
 // Silent moments: above CPL 0 a sensitive instruction answers otherwise than ring 0 of the guest's own machine would have been answered,
 // and nothing traps. Found without a list of instructions: a description that touches sys without asking for a privilege is run twice,
 // first with the guest's beliefs in place of the system and every store held back, then for real; a difference is a record.
-// What transfers control (far branches, gates, IRET) is left out: its checks depend on the level it starts from.
+// What transfers control (far branches, gates) is left out: its checks depend on the level it starts from. Of a transfer that also sets
+// flags (IRET) only these are compared, against a run in which IOPL would let it.
 
 import type { Semantic, SysName, SystemTable } from '../isa/builder.ts';
 import { CS, type Insn, type Seg, SS } from '../isa/types.ts';
@@ -17,11 +18,16 @@ const EXCLUDE: ReadonlySet<string> = new Set([
   'requireIopl',
   'requireIo',
   'enterGate',
-  'setEip',
   'repeat',
 ]);
+const TRANSFER = 'setEip';
+
+/** What of an instruction is compared: nothing, every answer, or the flags it sets. */
+export const SENSITIVE = { no: 0, answers: 1, flags: 2 } as const;
+export type Sensitivity = (typeof SENSITIVE)[keyof typeof SENSITIVE];
+
 /** Sensitivity by entry and, where there is one, segment register: a fact about the description, found once. */
-const KNOWN = new Map<string, boolean>();
+const KNOWN = new Map<string, Sensitivity>();
 
 /** Runs a description on values without meaning, through every branch, and notes which operations it uses. */
 function operationsOf(entry: Semantic, insn: Insn): ReadonlySet<string> {
@@ -48,14 +54,19 @@ function operationsOf(entry: Semantic, insn: Insn): ReadonlySet<string> {
   return used;
 }
 
-/** Whether an instruction may answer silently otherwise above CPL 0. */
-export function isSensitive(entry: Semantic, insn: Insn): boolean {
+/** Whether, and in what, an instruction may answer silently otherwise above CPL 0. */
+export function sensitivity(entry: Semantic, insn: Insn): Sensitivity {
   const sreg = insn.operands.find((operand) => operand.kind === 'sreg');
   const key = sreg?.kind === 'sreg' ? `${entry.name} ${sreg.seg}` : entry.name;
   let known = KNOWN.get(key);
   if (known === undefined) {
-    const used = [...operationsOf(entry, insn)];
-    known = used.some((name) => TOUCH.has(name)) && !used.some((name) => EXCLUDE.has(name));
+    const used = operationsOf(entry, insn);
+    const names = [...used];
+    known = SENSITIVE.no;
+    if (names.some((name) => TOUCH.has(name)) && !names.some((name) => EXCLUDE.has(name))) {
+      if (!used.has(TRANSFER)) known = SENSITIVE.answers;
+      else if (used.has('setSys')) known = SENSITIVE.flags;
+    }
     KNOWN.set(key, known);
   }
   return known;
@@ -141,7 +152,8 @@ export abstract class WatchedAccess extends SystemAccess {
     const sysWrites: { name: SysName; value: number }[] = [];
     const saved = this.i32.slice(this.gprAt, (this.v + VCPU.ldtr) >>> 2);
     const { shadowed } = this;
-    this.overlay = (name) => this.believed(name);
+    const flagsOnly = op.sensitive === SENSITIVE.flags;
+    this.overlay = (name) => (flagsOnly ? (name === 'iopl' ? 3 : undefined) : this.believed(name));
     this.sysWrites = sysWrites;
     this.storeHook = (lin, size, value) => {
       stores.push({ lin, size, value });
@@ -172,7 +184,8 @@ export abstract class WatchedAccess extends SystemAccess {
   protected compareAfter(op: Operation): void {
     const native = this.native!;
     this.native = undefined;
-    const found = this.flagDifference(native) ?? this.answerDifference(native);
+    const answers = op.sensitive === SENSITIVE.answers ? this.answerDifference(native) : undefined;
+    const found = this.flagDifference(native) ?? answers;
     if (found === undefined) return;
     const { insn } = op;
     const word = (at: number): number => {
