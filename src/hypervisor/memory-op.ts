@@ -17,6 +17,7 @@ import {
 import type { HypercallHandler } from './hypercall-types.ts';
 import { setM2p } from './m2p.ts';
 import { allocDomainRun, releaseReservation } from './page-alloc.ts';
+import { getMemoryMap, setMemoryMap } from './memory-map.ts';
 import { getPage, ok, putPage } from './page-info.ts';
 import { refuse } from './refuse.ts';
 import {
@@ -53,9 +54,7 @@ export const XENMEM = {
 } as const;
 const RESERVATION = 20,
   MAX_ORDER_DOMU = 9,
-  MAX_EXTENTS = 0x3ffffff,
-  E820_RAM = 1,
-  E820_ENTRY = 20;
+  MAX_EXTENTS = 0x3ffffff;
 const MACHPHYS_END = 0xffe00000;
 
 interface Reservation {
@@ -318,24 +317,6 @@ function machphysList(x: Xen, v: number, arg: number): number {
   return putGuest32(x, v, arg + 8, n) ? 0 : -ERRNO.EFAULT;
 }
 
-function memoryMap(x: Xen, v: number, arg: number): number {
-  const bytes = copyFromGuest(x, v, arg, 8);
-  if (!bytes) return refuse(x, ERRNO.EFAULT, 'memory.argument', arg);
-  const f = fields(bytes);
-  const n = Math.min(f.getUint32(0, true), 1);
-  const entry = new DataView(new ArrayBuffer(E820_ENTRY));
-  const size = x.m.r32(x.domainOf(v) + DOMAIN.memoryMapPages) || x.m.r32(x.domainOf(v) + DOMAIN.maxPages);
-  entry.setUint32(8, (size * 4096) >>> 0, true);
-  entry.setUint32(12, Math.floor((size * 4096) / 0x1_0000_0000), true);
-  entry.setUint32(16, E820_RAM, true);
-  const buffer = f.getUint32(4, true);
-  const written =
-    nestedHandleOk(buffer, n * E820_ENTRY) &&
-    (n === 0 || copyToGuest(x, v, buffer, new Uint8Array(entry.buffer)));
-  if (!ok(x, 'memory.list', written, buffer)) return -ERRNO.EFAULT;
-  return putGuest32(x, v, arg, n) ? 0 : -ERRNO.EFAULT;
-}
-
 export const doMemoryOp: HypercallHandler = (x, v, [rawCmd, arg]) => {
   const cmd = rawCmd & 63,
     start = rawCmd >>> 6;
@@ -371,7 +352,7 @@ export const doMemoryOp: HypercallHandler = (x, v, [rawCmd, arg]) => {
         : -ERRNO.EFAULT;
     }
     case XENMEM.memory_map:
-      return memoryMap(x, v, arg);
+      return getMemoryMap(x, v, arg);
     case XENMEM.exchange:
       return exchange(x, v, arg);
     case XENMEM.add_to_physmap:
@@ -380,7 +361,7 @@ export const doMemoryOp: HypercallHandler = (x, v, [rawCmd, arg]) => {
     case XENMEM.machine_memory_map:
       return x.check('memory.privileged', isPrivileged(x, v), cmd) ? -ERRNO.ENOSYS : -ERRNO.EPERM;
     case XENMEM.set_memory_map:
-      return x.check('memory.privileged', isPrivileged(x, v), cmd) ? -ERRNO.ENOSYS : -ERRNO.EPERM;
+      return setMemoryMap(x, v, arg);
     case XENMEM.get_vnumainfo:
       return refuse(x, ERRNO.EOPNOTSUPP, 'memory.command', cmd);
     default:

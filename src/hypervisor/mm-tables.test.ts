@@ -5,6 +5,7 @@ import { INVALID_MFN } from '../memory/addresses.ts';
 import { ERRNO } from './abi/errno.ts';
 import { doSetGdt, mapLdtPage } from './descriptors.ts';
 import { getM2p } from './m2p.ts';
+import { destroyDomain } from './domain.ts';
 import { doMemoryOp } from './memory-op.ts';
 import { mmGuest, NX, P, recount, RW, OK, pte, VA, start, bootL3, bootTable, bootL1 } from './mm-testing.ts';
 import { tryWritablePageTable } from './ptwr.ts';
@@ -137,6 +138,50 @@ describe('memory_op', () => {
     expect(g.call(doMemoryOp, 10, s)).toBe(-EPERM);
     expect(g.call(doMemoryOp, 26, s)).toBe(-EOPNOTSUPP);
     for (const cmd of [8, 29, 63]) expect(g.call(doMemoryOp, cmd, s)).toBe(-ENOSYS);
+  });
+
+  it('keeps a memory map that a domain sets for itself, and hands out as much of it as fits', () => {
+    const { b, g } = start();
+    const stranger = mmGuest(b);
+    const { scratch: s, x } = g;
+    const entries = Array.from({ length: 3 }, (_, i) => [i * 0x100000, i, 0x1000 * (i + 1), 0, i + 1]);
+    const set = (domid: number, n: number, buffer = s + 256): number => {
+      g.put(s + 256, entries.flat());
+      g.put(s, [domid, n, buffer]);
+      return g.call(doMemoryOp, 13, s);
+    };
+    const frames = x.m.r32(g.d + DOMAIN.xenFrames);
+    expect(set(0x7ff0, 1025)).toBe(-EINVAL);
+    expect(set(999, 1)).toBe(-ESRCH);
+    expect(set(stranger.domid, 1)).toBe(-EPERM);
+    expect(set(0x7ff0, 3, 0x500000)).toBe(-EFAULT);
+    expect(set(0x7ff0, 3)).toBe(0);
+    expect(x.m.r32(g.d + DOMAIN.xenFrames)).toBe(frames + 1);
+    g.put(s, [2, s + 512]);
+    g.put(s + 512 + 40, [77]);
+    expect(g.call(doMemoryOp, 9, s)).toBe(0);
+    expect(g.word(s)).toBe(2);
+    expect(
+      entries
+        .slice(0, 2)
+        .flat()
+        .map((_, i) => g.word(s + 512 + 4 * i)),
+    ).toEqual(entries.slice(0, 2).flat());
+    expect(g.word(s + 512 + 40)).toBe(77);
+    // a map over five frames, back and forth
+    for (let i = 0; i < 1024 * 5; i++)
+      x.frames.write32(g.mfn(0x300 + (i >>> 10)) * 4096 + 4 * (i & 1023), i * 7);
+    g.put(s, [0x7ff0, 1024, 0x300000]);
+    expect(g.call(doMemoryOp, 13, s)).toBe(0);
+    g.put(s, [2000, 0x320000]);
+    expect(g.call(doMemoryOp, 9, s)).toBe(0);
+    expect(g.word(s)).toBe(1024);
+    for (let i = 0; i < 1024 * 5; i += 61) expect(g.word(0x320000 + 4 * i)).toBe(i * 7);
+    expect(x.m.r32(g.d + DOMAIN.xenFrames)).toBe(frames + 5);
+    const free = x.m.r32(XEN_AT + XEN.freeFrames) + x.m.r32(g.d + DOMAIN.totPages) + frames + 5;
+    destroyDomain(x, g.d);
+    expect(x.m.r32(XEN_AT + XEN.freeFrames)).toBe(free);
+    expect(recount(x)).toEqual([]);
   });
 });
 

@@ -157,13 +157,21 @@ export function releaseReservation(x: Xen, d: number, mfn: number): boolean {
   return x.m.r16(pageAt(mfn) + PAGE.owner) === x.m.r32(d + DOMAIN.domid) && dropAllocation(x, mfn);
 }
 
+/** Frames of Xen that a memory map set by the guest may fill (memory-map.ts). */
+const MAP_FRAMES = 5;
+
 /**
- * The end of a domain: every frame of its reservation loses the allocation reference. What others still map is left to them and to nobody
+ * The end of a domain: its memory map is forgotten, and every frame of its reservation loses the allocation reference. What others still map is left to them and to nobody
  * else: a later domain of the same number must not find frames that it owns and others see.
  */
 export function releaseDomainFrames(x: Xen, d: number): void {
   const { m } = x;
   const domid = m.r32(d + DOMAIN.domid);
+  for (let i = 0; i < MAP_FRAMES; i++) {
+    const mfn = m.r32(d + DOMAIN.memoryMapFrames + 4 * i);
+    if (mfn !== 0) freeXenFrame(x, mfn, d);
+    m.w32(d + DOMAIN.memoryMapFrames + 4 * i, 0);
+  }
   for (let mfn = 1; mfn < m.nrFrames; mfn++) {
     const page = pageAt(mfn);
     if (m.r16(page + PAGE.owner) !== domid) continue;

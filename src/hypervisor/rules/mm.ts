@@ -261,9 +261,9 @@ export const RULES_MM = [
     '프레임 {0:mfn}은(는) 도메인 자신의 예약분입니다.',
   ],
   [
-    'memory.reserved',
-    'Frame {0:mfn} has not been given back yet.',
-    '프레임 {0:mfn}은(는) 아직 돌려주지 않았습니다.',
+    'memory.map-size',
+    'A memory map has at most 1024 entries; {0:dec} asked for.',
+    '메모리 맵은 1024개 항목까지입니다. 요청은 {0:dec}개입니다.',
   ],
   [
     'memory.exchange-shape',
@@ -310,6 +310,11 @@ export const RULES_MM = [
     'cr3.owner',
     'Frame {0:mfn} is not {1:domid}’s, so it cannot run on it.',
     '프레임 {0:mfn}은(는) {1:domid}의 것이 아니므로 그 위에서 실행할 수 없습니다.',
+  ],
+  [
+    'memory.xen-frames',
+    'Xen has frames left to keep {0:dec} bytes for the domain.',
+    'Xen에 도메인을 위해 {0:dec}바이트를 보관할 프레임이 남아 있습니다.',
   ],
 ] as const satisfies readonly Sentence[];
 
@@ -375,5 +380,10 @@ export const ACTS_MM = [
     'm2p.set',
     'Frame {0:mfn} now has the pseudo-physical number {1:pfn}.',
     '프레임 {0:mfn}의 유사 물리 번호는 이제 {1:pfn}입니다.',
+  ],
+  [
+    'memory.map-set',
+    'The memory map of {0:domid} has {1:dec} entries now.',
+    '{0:domid}의 메모리 맵은 이제 {1:dec}개 항목입니다.',
   ],
 ] as const satisfies readonly Sentence[];
