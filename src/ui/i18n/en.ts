@@ -166,6 +166,7 @@ export const en = {
   explainLast: 'What happened last',
   momentTitle: 'A moment somebody kept',
   startTour: 'Start the tour',
+  crashedIn: '{who} crashed in ring {ring}. The last trap:',
   ownTitle: 'Your own kernel',
   ownStart: 'Your image is built as a domain and stands before its first instruction.',
   ownCounts: '{traps} traps so far, {hypercalls} of them hypercalls; {refused} refused, {silent} silent.',

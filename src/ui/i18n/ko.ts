@@ -167,6 +167,7 @@ export const ko: Record<keyof typeof en, string> = {
   explainLast: '방금 일어난 일',
   momentTitle: '누군가 간직한 순간',
   startTour: '안내 시작',
+  crashedIn: '{who}이(가) 링 {ring}에서 비정상 종료했습니다. 마지막 트랩:',
   ownTitle: '나만의 커널',
   ownStart: '이미지를 도메인으로 만들었습니다. 첫 명령 앞에 서 있습니다.',
   ownCounts:

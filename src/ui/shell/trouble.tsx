@@ -1,10 +1,37 @@
 // What went wrong, who, where, and the way out. Nothing disappears by itself.
 
 import { useT } from '../i18n/index.ts';
-import { session, useLab } from '../store/lab.ts';
+import { whoIs } from '../../lab/narrate/who.ts';
+import { session, useAsked, useLab } from '../store/lab.ts';
 import { useUi } from '../store/ui.ts';
+import { Sentence } from '../widgets/sentence.tsx';
 import { openLab, step } from './actions.ts';
 import style from './app.module.css';
+
+/** Who crashed, in which ring, by which trap, and the way back to just before. */
+function Crash({ text }: { readonly text: string }) {
+  const t = useT();
+  const { model: last } = useAsked('last trap', (s) => s.find({ types: ['trap'] }, -1));
+  const domains = useLab((s) => s.domains);
+  return (
+    <div className={style.trouble} role="alert">
+      <p>
+        {text}{' '}
+        {last && (
+          <>
+            <strong>
+              {t('crashedIn', { who: whoIs(last.domid, domains).name, ring: String(last.cpl) })}
+            </strong>{' '}
+            <Sentence record={last} />
+          </>
+        )}
+      </p>
+      <button type="button" className="button edged" onClick={() => void step('trap', -1)}>
+        {t('oneStepBefore')}
+      </button>
+    </div>
+  );
+}
 
 export function Trouble() {
   const t = useT();
@@ -63,14 +90,7 @@ export function Trouble() {
       </div>
     );
   if (stop.kind === 'end' && (stop.reason === 'crash' || stop.reason === 'panic'))
-    return (
-      <div className={style.trouble} role="alert">
-        <p>{stop.text}</p>
-        <button type="button" className="button edged" onClick={() => void step('trap', -1)}>
-          {t('oneStepBefore')}
-        </button>
-      </div>
-    );
+    return <Crash text={stop.text} />;
   if (progress !== undefined && phase === 'seeking')
     return (
       <div className={style.trouble}>

@@ -4,6 +4,7 @@
 import type { TraceRecord } from '../../../trace/records.ts';
 import { type ShellKey, type Translate, useT } from '../../i18n/index.ts';
 import { useLab } from '../../store/lab.ts';
+import { useSettings } from '../../store/settings.ts';
 import type { TrapView } from '../../store/trap.ts';
 import { type Owner, ownerOf, XEN_OWNER } from '../../text/owner.ts';
 import { useSize } from '../../widgets/use-size.ts';
@@ -12,7 +13,6 @@ import { verdict } from './words.ts';
 
 const BAND = 58,
   GAP = 10,
-  LABEL = 92,
   TOP = 6,
   SERVICE = 92;
 const RINGS = [3, 1, 0] as const;
@@ -31,23 +31,26 @@ interface Spot {
 }
 interface Plate {
   readonly width: number;
+  /** Room for the names of the rings, left of the places. */
+  readonly label: number;
   readonly columns: readonly Owner[];
   column(domid: number): { readonly x: number; readonly w: number };
 }
 
 /** Places side by side; the service domain, which has no kernel to show, gets a narrow one at the end. */
-function plateOf(width: number, columns: readonly Owner[]): Plate {
+function plateOf(width: number, label: number, columns: readonly Owner[]): Plate {
   const service = columns.some((c) => c.slot === 0) ? SERVICE + 12 : 0;
   const guests = columns.filter((c) => c.slot !== 0);
-  const inner = width - LABEL - 2 - service;
+  const inner = width - label - 2 - service;
   const w = (inner - (guests.length - 1) * 12) / Math.max(1, guests.length);
   return {
     width,
+    label,
     columns,
     column: (domid) => {
       const i = guests.findIndex((c) => c.domid === domid);
       if (i < 0 && columns.some((c) => c.domid === domid)) return { x: width - SERVICE - 2, w: SERVICE };
-      return { x: LABEL + Math.max(0, i) * (w + 12), w };
+      return { x: label + Math.max(0, i) * (w + 12), w };
     },
   };
 }
@@ -84,7 +87,7 @@ function spotsOf(trap: TrapView, plate: Plate, t: Translate<ShellKey>): readonly
   const spots: Spot[] = [];
   if (first.type === 'trap')
     spots.push({ x: home.x + 26, y: mid(first.cpl), record: undefined, label: '', done: true, inXen: false });
-  const left = LABEL + 26,
+  const left = plate.label + 26,
     right = plate.width - 30;
   const gap = records.length > 1 ? Math.min(84, (right - left) / (records.length - 1)) : 0;
   let x = left;
@@ -144,7 +147,8 @@ function Places({
               ? plate.columns.filter((c) => c.slot !== 0)
               : plate.columns
           ).map((o) => {
-            const box = ring === 0 ? { x: LABEL, w: plate.width - LABEL - 2 } : plate.column(o.domid);
+            const box =
+              ring === 0 ? { x: plate.label, w: plate.width - plate.label - 2 } : plate.column(o.domid);
             return (
               <g key={o.domid} style={{ color: o.colour }}>
                 <rect
@@ -235,11 +239,13 @@ export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
   const domains = useLab((s) => s.domains);
   const running = useLab((s) => s.running);
   const T = useLab((s) => s.cursor.T);
+  const label = useSettings((s) => (s.theme === 'presenter' ? 116 : 92));
   const shown = domains.filter(
     (d) => d.kind === 'pv' || d.domid === running || trap?.records.some((r) => r.domid === d.domid),
   );
   const plate = plateOf(
     width,
+    label,
     (shown.length > 0 ? shown : [{ domid: 1 }]).map((d) => ownerOf(d.domid, domains)),
   );
   const spots = trap && trap.records.length > 0 ? spotsOf(trap, plate, t) : [];
@@ -248,7 +254,7 @@ export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
   const inside = last !== undefined && (trap!.within || trap!.selected || last.record?.type === 'silent');
   const first = (plate.columns.find((c) => c.slot !== 0) ?? plate.columns[0])!;
   const home = running ?? (T === 0 ? first.domid : undefined);
-  const resting = home === undefined ? { x: LABEL } : plate.column(home);
+  const resting = home === undefined ? { x: label } : plate.column(home);
   const rest = {
     x: resting.x + 26,
     y: yOf(home === undefined ? 0 : 1) + BAND / 2 + 8,
@@ -257,7 +263,7 @@ export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
   };
   const token = inside || (last && !last.inXen && last.record?.domid === running) ? last! : rest;
   const owner = token.inXen ? XEN_OWNER : ownerOf(token.record?.domid ?? home ?? first.domid, domains);
-  const crowded = spots.length > 1 && (width - LABEL - 56) / (spots.length - 1) < 50;
+  const crowded = spots.length > 1 && (width - label - 56) / (spots.length - 1) < 50;
   const ring = RINGS.find((r) => token.y > yOf(r) && token.y < yOf(r) + BAND);
   // Only while the machine stands at the instruction that was told nothing: one step on it is history.
   const lie = last?.record?.type === 'silent' && (trap?.selected || T <= last.record.T) ? last : undefined;

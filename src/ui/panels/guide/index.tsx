@@ -109,6 +109,8 @@ function Editor() {
       <label>
         {t('bytesAt', { at: `0x${(place?.address ?? 0).toString(16)}` })}
         <input
+          // biome-ignore lint/a11y/noAutofocus: the stop opens these bytes for typing, and nothing else
+          autoFocus
           className="field mono"
           value={value}
           maxLength={room - 2}
