@@ -18,16 +18,27 @@ import { Picture } from './picture.tsx';
 import style from './style.module.css';
 import { stepWords, verdict } from './words.ts';
 
+/** A software interrupt pushes the address behind itself (SDM vol. 3, 6.12.1), a fault its own. */
+const LENGTH: Readonly<Record<(typeof TRAP_KINDS)[number], number>> = {
+  exception: 0,
+  int: 2,
+  int3: 1,
+  into: 1,
+  hypercall: 2,
+  deadline: 0,
+};
+
 /** The five words the processor pushes when it changes rings, and the error code under them. */
 function Frame({ r }: { readonly r: TraceRecord }) {
   const t = useT();
   const kind = TRAP_KINDS[r.p[2]!];
+  const eip = (r.eip + LENGTH[kind!]) >>> 0;
   const words = [
     ['SS', hex(r.p[4]!)],
     ['ESP', hex32(r.p[3]!)],
     ['EFLAGS', hex32(r.p[5]!)],
     ['CS', hex(r.cs)],
-    ['EIP', hex32(r.eip)],
+    ['EIP', hex32(eip)],
     ...(kind === 'exception' && [8, 10, 11, 12, 13, 14, 17].includes(r.aux)
       ? [['', hex(r.p[0]!)] as const]
       : []),
@@ -42,7 +53,7 @@ function Frame({ r }: { readonly r: TraceRecord }) {
               <th scope="row">{name || t('errorCode')}</th>
               <td className="mono">
                 {name === 'EIP' || name === 'ESP' ? (
-                  <Value kind="vaddr" value={name === 'EIP' ? r.eip : r.p[3]!} domid={r.domid}>
+                  <Value kind="vaddr" value={name === 'EIP' ? eip : r.p[3]!} domid={r.domid}>
                     {value}
                   </Value>
                 ) : (
@@ -112,13 +123,13 @@ function Steps({ trap }: { readonly trap: TrapView }) {
   return (
     <ol className={style.steps} data-testid="steps">
       {trap.records.map((r, i) => {
-        const v = verdict(r);
+        const v = i <= trap.at ? verdict(r) : undefined;
         const now = i === trap.at && (trap.within || trap.selected || trap.records.length === 1);
         return (
           <li key={r.seq} data-later={i > trap.at || undefined} aria-current={now ? 'step' : undefined}>
             <span className={style.word}>
               {v && <Icon name={v === 'passed' ? 'check' : 'cross'} />}
-              {stepWords(r, t)}
+              {stepWords(r, t, i <= trap.at)}
             </span>
             <span className={style.sentence}>{i <= trap.at && <Sentence record={r} />}</span>
             {now && <Source r={r} />}

@@ -8,9 +8,9 @@ export const phaseNumber = (r: TraceRecord): number => PHASES.indexOf(r.phase);
 export const verdict = (r: TraceRecord): 'passed' | 'refused' | undefined =>
   r.type !== 'check' ? undefined : r.p[0] ? 'passed' : 'refused';
 
-export function stepWords(r: TraceRecord, t: Translate<ShellKey>): string {
+export function stepWords(r: TraceRecord, t: Translate<ShellKey>, happened = true): string {
   const n = r.type === 'ringchange' ? 0 : phaseNumber(r);
-  const v = verdict(r);
+  const v = happened ? verdict(r) : undefined;
   const name = t(
     n === 0
       ? r.type === 'silent'
