@@ -45,6 +45,6 @@ export async function start(): Promise<void> {
   useUi.getState().set({ compatible: isolation === 'compatible' });
   wireTours();
   connect(createSession());
-  await route();
   window.addEventListener('hashchange', () => void route());
+  await route();
 }
