@@ -2,6 +2,7 @@
 // "start-of-day memory layout"): its image, the P2M list, start_info, the store and console pages, bootstrap page tables and a stack.
 
 import { EFLAGS_IF, VCPU } from '../cpu/vcpu.ts';
+import { CPUID_POLICY } from '../cpu/cpuid.ts';
 import { INVALID_MFN } from '../memory/addresses.ts';
 import { PAGE_SIZE } from '../memory/map.ts';
 import { DOMID_SERVICE } from './abi/domid.ts';
@@ -227,6 +228,7 @@ function initialRegisters(b: Build): void {
 export function initVcpuState(x: Xen, v: number, d: number): boolean {
   const { m } = x;
   m.w32(v + VCPU.cr0, (PE | MP | ET | NE | WP | PG) >>> 0);
+  m.w32(v + VCPU.cpuidPolicy, CPUID_POLICY.pv);
   m.w32(v + VCPU.cr4, CR4_PAE | CR4_MCE | CR4_OSFXSR | CR4_OSXMMEXCPT);
   m.w32(v + VCPU.dr + 4 * 6, 0xffff0ff0);
   m.w32(v + VCPU.dr + 4 * 7, 0x400);

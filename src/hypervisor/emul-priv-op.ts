@@ -5,6 +5,7 @@ import { REFUSED, type SystemEnv } from '../cpu/engine.ts';
 import { SEGREG, VCPU } from '../cpu/vcpu.ts';
 import type { Insn } from '../isa/types.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
+import { xenLeaf } from './cpuid.ts';
 import { bounceException } from './bounce.ts';
 import { getDebugreg, setDebugreg, setVirtualTs } from './cpu-ops.ts';
 import { codeBytes, fetchInstruction } from './instruction.ts';
@@ -148,6 +149,7 @@ function admitted(x: Xen, v: number, insn: Insn): boolean {
 function environment(x: Xen, v: number, fault: IoFault, seen: { value: number }): SystemEnv {
   return {
     allows: () => true,
+    cpuid: xenLeaf,
     readSys: (name) => {
       const value = readSys(x, v, name);
       if (typeof value === 'number') seen.value = value;
