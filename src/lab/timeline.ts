@@ -190,6 +190,7 @@ export class Timeline {
       if (this.within === target.seq) return { kind: 'phase', seq: target.seq };
       const near = this.nearest((s) => s.seq < target.seq && s.T <= target.T);
       if (this.within !== 0 || this.seq >= target.seq || this.seq < near.seq) this.restore(near);
+      this.approach(target, near);
       return this.runToRecord(target.seq, pause);
     }
     const near = this.nearest((s) => s.seq <= target.seq && s.T <= target.T);
@@ -202,6 +203,14 @@ export class Timeline {
     if (!ahead) this.restore(near);
     if (this.T === target.T && this.seq >= target.seq) return { kind: 'reached' };
     return this.run({ untilT: target.T, untilSeq: target.seq, pause });
+  }
+
+  /** Leaves a snapshot just before a moment that is far from the last one: whoever goes there is likely to look around. */
+  private approach(target: Moment, near: Snapshot): void {
+    if (target.T - this.T < NEAR || this.within !== 0) return;
+    this.run({ untilT: target.T - 1 });
+    if (this.seq < target.seq && this.T < target.T) this.keepHere();
+    else this.restore(near); // an idle skip or a long step led past it
   }
 
   /** One tick back: the last place between ticks before the present moment. Returns false at the beginning. */
