@@ -76,7 +76,11 @@ function mouse(lab: Lab): Hand {
     transport.getByRole('button', { name: new RegExp(`^${lab.t(key)}`) }).click();
   return {
     primary: () => lab.primary.click(),
-    choose: (n) => lab.guide.locator('label', { has: page.getByRole('radio') }).nth(n).click(),
+    choose: (n) =>
+      lab.guide
+        .locator('label', { has: page.getByRole('radio') })
+        .nth(n)
+        .click(),
     stepOn: () => click('step'),
     stepBack: () => click('back'),
     run: () => click('run'),

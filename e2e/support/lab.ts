@@ -75,6 +75,7 @@ export class Lab {
       [lang, options.theme] as const,
     );
     const lab = new Lab(page, lang);
+    await page.goto('about:blank'); // another hash alone would not load the page again
     await page.goto(options.address ?? `/#${hash}`);
     await lab.ready();
     return lab;
@@ -126,6 +127,22 @@ export class Lab {
     const hit = (await this.records()).find((r) => r.seq === seq);
     if (!hit) throw new Error(`no record has the number ${seq}`);
     return hit;
+  }
+  /** Puts another shipped kernel on stage behind the page's back, for what no lab shows. */
+  async bootGuest(name: string, cmdline: string): Promise<void> {
+    const { config } = await this.state();
+    await this.page.evaluate(
+      async ([guest, words, base]) => {
+        const folder = `guests/${guest}/${guest}`;
+        const map = await (await fetch(`${folder}.map.json`)).json();
+        const bytes = new Uint8Array(await (await fetch(`${folder}.elf`)).arrayBuffer());
+        await window.machineTap!.ask({ op: 'images', images: [{ sha256: map.sha256, bytes, map }] });
+        const domain = { name: guest, image: map.sha256, memoryMiB: 8, cmdline: words };
+        const next = { ...base, domains: [domain] };
+        await window.machineTap!.ask({ op: 'boot', config: next, log: [], goto: undefined });
+      },
+      [name, cmdline, config!] as const,
+    );
   }
   stateHash(): Promise<string> {
     return this.ask({ op: 'stateHash' });

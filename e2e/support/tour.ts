@@ -13,7 +13,10 @@ interface MapFile {
 }
 /** Address of a symbol in a shipped kernel. */
 export function symbolOf(guest: string, name: string): number {
-  const text = readFileSync(new URL(`../../public/guests/${guest}/${guest}.map.json`, import.meta.url), 'utf8');
+  const text = readFileSync(
+    new URL(`../../public/guests/${guest}/${guest}.map.json`, import.meta.url),
+    'utf8',
+  );
   const hit = (JSON.parse(text) as MapFile).symbols.find((s) => s[1] === name);
   if (!hit) throw new Error(`${guest} has no symbol ${name}`);
   return hit[0];

@@ -2,6 +2,8 @@
 // that fails too, the lab runs in one worker without sharing, and says so.
 
 const TRIED = 'ringside.isolation-tried';
+/** `ready` waits for ever where a policy lets a worker register but never start. */
+const PATIENCE_MS = 4000;
 
 export type Isolation = 'isolated' | 'reloading' | 'compatible';
 
@@ -16,7 +18,8 @@ export async function ensureIsolation(base: string): Promise<Isolation> {
     if (sessionStorage.getItem(TRIED)) return 'compatible';
     sessionStorage.setItem(TRIED, '1');
     await navigator.serviceWorker.register(`${base}sw.js`, { scope: base });
-    await navigator.serviceWorker.ready;
+    const late = new Promise<undefined>((resolve) => setTimeout(resolve, PATIENCE_MS, undefined));
+    if (!(await Promise.race([navigator.serviceWorker.ready, late]))) return 'compatible';
   } catch {
     return 'compatible'; // no storage or no service worker here: private windows, embedded frames
   }
