@@ -84,7 +84,9 @@ async function opensTheSame(page: Page, lab: Lab, address: string): Promise<void
     const other = await Lab.open(fresh.page, '', { address });
     await expect.poll(async () => (await other.state()).cursor, { timeout: 30_000 }).toEqual(cursor);
     expect(await other.stateHash()).toBe(hash);
-    await expect.poll(async () => (await seen(fresh.page)).position).toContain(String(cursor.T.toLocaleString('en')));
+    await expect
+      .poll(async () => (await seen(fresh.page)).position)
+      .toContain(String(cursor.T.toLocaleString('en')));
     const there = await seen(fresh.page);
     for (const key of ['control', 'code', 'consoles', 'ring']) expect(there[key], key).toBe(here[key]);
     await expect(fresh.page.getByRole('alert')).toHaveCount(0);
