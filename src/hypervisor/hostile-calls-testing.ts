@@ -10,6 +10,7 @@ export const CODE = 0xc0000000,
   STACK = 0xc0308000;
 /** Pages that the guest plays with: mapped by its boot tables, holding nothing it needs. */
 const TOYS = 0xc0310000,
+  TOY_PFN = 0x310,
   NR_TOYS = 16;
 const SELF = 0x7ff0;
 const NUMBERS = Object.keys(HYPERCALLS).map(Number);
@@ -58,21 +59,32 @@ export function wishes(world: World): Wish {
   const chance = (oneIn: number): boolean => random(oneIn) === 0;
   const p2m = (pfn: number): number => frames.read32(m.r32(d + DOMAIN.p2mMaddr) + 4 * pfn);
   /** A frame that satisfies `wanted`, or any. */
-  const search = (wanted: (page: number) => boolean): number => {
-    for (let mfn = random(m.nrFrames), n = 0; n < 200; n++, mfn = (mfn + 1) % m.nrFrames)
-      if (wanted(pageAt(mfn))) return mfn;
-    return random(m.nrFrames);
+  const search = (candidate: () => number, wanted: (page: number) => boolean): number => {
+    let mfn = 0;
+    for (let n = 0; n < 8; n++) {
+      mfn = candidate();
+      if (mfn < m.nrFrames && wanted(pageAt(mfn))) return mfn;
+    }
+    return mfn;
   };
-  const owned = (page: number): boolean => m.r16(page + PAGE.owner) === domid;
-  const level = (page: number): number => (m.r32(page + PAGE.type) >>> 28) & 7;
-  const table = (): number => search((page) => owned(page) && level(page) >= 1 && level(page) <= 3);
+  const isTable = (page: number): boolean => {
+    const level = (m.r32(page + PAGE.type) >>> 28) & 7;
+    return level >= 1 && level <= 3;
+  };
+  // The builder's tables lie in the first pages.
+  const table = (): number =>
+    search(() => p2m(chance(3) ? TOY_PFN + random(NR_TOYS) : 4 + random(20)), isTable);
   const mfn = (): number => {
     const n = random(32);
-    if (n < 14) return p2m(784 + random(NR_TOYS));
+    if (n < 14) return p2m(TOY_PFN + random(NR_TOYS));
     if (n < 20) return p2m(1024 + random(256));
-    if (n < 23) return search(owned);
+    if (n < 23) return p2m(random(1280));
     if (n < 27) return table();
-    if (n < 29) return search((page) => !owned(page));
+    if (n < 29)
+      return search(
+        () => random(m.nrFrames),
+        (page) => m.r16(page + PAGE.owner) !== domid,
+      );
     return pick(
       0,
       1,
@@ -369,15 +381,12 @@ const FAVOURITES = [1, 1, 1, 14, 14, 26, 26, 12, 20, 20, 32, 2, 10, 13];
 
 const IRET = 23;
 const FLAT_CS = 0xe019;
-/** A handler for every exception, or for upcalls, by turns: what a guest does first if it means to live. */
-export const handlers = (turn: number): Call =>
-  turn % 2 === 0
-    ? call(
-        0,
-        [SCRATCH],
-        [...Array.from({ length: 32 }, (_, vector) => [vector | (FLAT_CS << 16), CODE + 0x60]).flat(), 0, 0],
-      )
-    : call(4, [FLAT_CS, CODE + 0x60, FLAT_CS, CODE + 0x60]);
+/** By turns a handler for every exception, one for upcalls, writable page tables: what a guest asks for first if it means to live. */
+export function handlers(turn: number): Call {
+  const table = Array.from({ length: 32 }, (_, vector) => [vector | (FLAT_CS << 16), CODE + 0x60]).flat();
+  if (turn % 3 === 0) return call(0, [SCRATCH], [...table, 0, 0]);
+  return turn % 3 === 1 ? call(4, [FLAT_CS, CODE + 0x60, FLAT_CS, CODE + 0x60]) : call(21, [0, 2]);
+}
 
 /** A hypercall with its arguments; lists lie at `at`. */
 export function callOf(w: Wish, at = SCRATCH): Call {
