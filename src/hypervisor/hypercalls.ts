@@ -5,7 +5,6 @@ import { VCPU } from '../cpu/vcpu.ts';
 import { COUNT_HYPERCALL } from '../trace/recorder.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
 import { ERRNO, errnoName } from './abi/errno.ts';
-import { alive } from './bounce.ts';
 import { doCallbackOp, doNmiOp, doSetCallbacks } from './callback.ts';
 import { doConsoleIo } from './console-io.ts';
 import {
@@ -33,6 +32,7 @@ import { doSetTrapTable, doStackSwitch } from './traps.ts';
 import { doVcpuOp } from './vcpu-op.ts';
 import { doVmAssist } from './vm-assist.ts';
 import { doXenVersion } from './xen-version.ts';
+import { DOMAIN, DOMAIN_STATE } from './state.ts';
 import type { Xen } from './xen.ts';
 
 export interface Hypercall {
@@ -144,8 +144,9 @@ export function perform(x: Xen, v: number, number: number, args: HypercallArgs):
     x.check('hypercall.known', false, number);
     result = -ERRNO.ENOSYS;
   }
-  const refused = result < 0 && errnoName(result) !== undefined;
-  x.trace.emit(RT.hypercall, PH.answer, refused || !alive(x, v) ? OUT.refused : OUT.served, who, aux, [
+  const crashed = x.m.r32(x.domainOf(v) + DOMAIN.state) === DOMAIN_STATE.crashed;
+  const refused = crashed || (result < 0 && errnoName(result) !== undefined);
+  x.trace.emit(RT.hypercall, PH.answer, refused ? OUT.refused : OUT.served, who, aux, [
     ...args.slice(0, 5),
     result >>> 0,
     subop,

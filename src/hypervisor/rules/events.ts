@@ -425,7 +425,7 @@ export const ACTS_EVENTS = [
   [
     'event.virq-bound',
     'VIRQ {0:dec} of vCPU {1:dec} arrives at port {2:port}.',
-    'vCPU {1:dec}의 VIRQ {0:dec}은(는) 포트 {2:port}로 옵니다.',
+    'vCPU {1:dec}의 VIRQ {0:dec}은(는) 포트 {2:port}(으)로 옵니다.',
   ],
   [
     'event.ipi-bound',
@@ -497,7 +497,7 @@ export const ACTS_EVENTS = [
   [
     'vcpu.info-moved',
     'vcpu_info now lies in frame {0:mfn} at offset {1:dec}; everything is marked pending so that nothing is lost.',
-    'vcpu_info가 프레임 {0:mfn}의 오프셋 {1:dec}로 옮겨졌습니다. 잃는 것이 없도록 모두 대기 중으로 표시합니다.',
+    'vcpu_info가 프레임 {0:mfn}의 오프셋 {1:dec}(으)로 옮겨졌습니다. 잃는 것이 없도록 모두 대기 중으로 표시합니다.',
   ],
   [
     'grant.mapped',
@@ -512,7 +512,7 @@ export const ACTS_EVENTS = [
   [
     'grant.copied',
     '{4:dec} bytes are copied from frame {1:mfn} of domain {0:domid} to frame {3:mfn} of domain {2:domid}.',
-    '도메인 {0:domid}의 프레임 {1:mfn}에서 도메인 {2:domid}의 프레임 {3:mfn}으로 {4:dec}바이트를 복사합니다.',
+    '도메인 {0:domid}의 프레임 {1:mfn}에서 도메인 {2:domid}의 프레임 {3:mfn}(으)로 {4:dec}바이트를 복사합니다.',
   ],
   [
     'grant.table-shown',

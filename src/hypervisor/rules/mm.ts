@@ -349,7 +349,7 @@ export const ACTS_MM = [
   [
     'va.updated',
     '{0:vaddr} now maps frame {1:mfn} with flags {2:hex}.',
-    '{0:vaddr}은(는) 이제 플래그 {2:hex}로 프레임 {1:mfn}을(를) 매핑합니다.',
+    '{0:vaddr}은(는) 이제 플래그 {2:hex}(으)로 프레임 {1:mfn}을(를) 매핑합니다.',
   ],
   [
     'memory.populated',

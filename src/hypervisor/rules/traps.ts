@@ -12,7 +12,7 @@ export const RULES_TRAPS = [
   [
     'bounce.stack-selector',
     'Coming from user mode the handler runs on the kernel stack, but its selector {0:sel} cannot be loaded.',
-    '사용자 모드에서 오면 핸들러는 커널 스택에서 실행되지만 그 선택자 {0:sel}를 적재할 수 없습니다.',
+    '사용자 모드에서 오면 핸들러는 커널 스택에서 실행되지만 그 선택자 {0:sel}을(를) 적재할 수 없습니다.',
   ],
   [
     'bounce.stack-unwritable',
@@ -27,7 +27,7 @@ export const RULES_TRAPS = [
   [
     'return.loadable',
     'The CPU must be able to return to {0:sel}:{1:vaddr}; it raises exception {2:dec} ({3:hex}) there instead.',
-    'CPU가 {0:sel}:{1:vaddr}로 돌아갈 수 있어야 하지만, 대신 그곳에서 예외 {2:dec}({3:hex})가 발생합니다.',
+    'CPU가 {0:sel}:{1:vaddr}(으)로 돌아갈 수 있어야 하지만, 대신 그곳에서 예외 {2:dec}({3:hex})가 발생합니다.',
   ],
   [
     'upcall.no-callback',
@@ -47,7 +47,7 @@ export const RULES_TRAPS = [
   [
     'iret.ring0',
     "A frame may lead to ring 1, 2 or 3; selector {0:sel} asks for ring 0, which is Xen's.",
-    '프레임은 링 1, 2, 3으로만 이어질 수 있습니다. 선택자 {0:sel}는 Xen의 링 0을 요구합니다.',
+    '프레임은 링 1, 2, 3으로만 이어질 수 있습니다. 선택자 {0:sel}은(는) Xen의 링 0을 요구합니다.',
   ],
   [
     'iret.vm86',
@@ -57,7 +57,7 @@ export const RULES_TRAPS = [
   [
     'int.slot-dpl',
     "INT {0:dec} from ring {2:dec} needs a trap-table slot with DPL {2:dec} or higher; this slot's DPL is {1:dec}.",
-    '링 {2:dec}에서 INT {0:dec}를 쓰려면 트랩 테이블 칸의 DPL이 {2:dec} 이상이어야 합니다. 이 칸의 DPL은 {1:dec}입니다.',
+    '링 {2:dec}에서 INT {0:dec}을(를) 쓰려면 트랩 테이블 칸의 DPL이 {2:dec} 이상이어야 합니다. 이 칸의 DPL은 {1:dec}입니다.',
   ],
   [
     'traps.list-readable',
@@ -67,7 +67,7 @@ export const RULES_TRAPS = [
   [
     'priv.known',
     "Only the privileged instructions on Xen's list are emulated; bytes {0:hex} are looked up in it.",
-    'Xen의 목록에 있는 특권 명령어만 대신 실행됩니다. 바이트 {0:hex}를 그 목록에서 찾습니다.',
+    'Xen의 목록에 있는 특권 명령어만 대신 실행됩니다. 바이트 {0:hex}을(를) 그 목록에서 찾습니다.',
   ],
   [
     'priv.kernel-only',
@@ -82,7 +82,7 @@ export const RULES_TRAPS = [
   [
     'priv.cr0-only-ts',
     'Of CR0 a guest may change only TS; the new value {0:hex} would change the bits {1:hex}.',
-    '게스트는 CR0에서 TS만 바꿀 수 있습니다. 새 값 {0:hex}는 비트 {1:hex}를 바꾸려 합니다.',
+    '게스트는 CR0에서 TS만 바꿀 수 있습니다. 새 값 {0:hex}은(는) 비트 {1:hex}을(를) 바꾸려 합니다.',
   ],
   [
     'priv.bytes-readable',
@@ -92,7 +92,7 @@ export const RULES_TRAPS = [
   [
     'forced.cpuid-only',
     'Behind the forced-emulation prefix only CPUID is carried out; there stand {0:hex} {1:hex}.',
-    '강제 에뮬레이션 접두사 뒤에서는 CPUID만 실행됩니다. 그 자리에는 {0:hex} {1:hex}가 있습니다.',
+    '강제 에뮬레이션 접두사 뒤에서는 CPUID만 실행됩니다. 그 자리에는 {0:hex} {1:hex}이(가) 있습니다.',
   ],
   [
     'io.permitted',
@@ -107,7 +107,7 @@ export const RULES_TRAPS = [
   [
     'msr.writable',
     'A PV guest may not change MSR {0:hex}; writing the value it has is allowed.',
-    'PV 게스트는 MSR {0:hex}를 바꿀 수 없습니다. 현재 값을 그대로 쓰는 것만 허용됩니다.',
+    'PV 게스트는 MSR {0:hex}을(를) 바꿀 수 없습니다. 현재 값을 그대로 쓰는 것만 허용됩니다.',
   ],
   [
     'msr.hypercall-page',
@@ -132,7 +132,7 @@ export const RULES_TRAPS = [
   [
     'callback.command',
     'callback_op knows register (0) and unregister (1), not {0:dec}.',
-    'callback_op에는 등록(0)과 해제(1)만 있고 {0:dec}은 없습니다.',
+    'callback_op에는 등록(0)과 해제(1)만 있고 {0:dec}은(는) 없습니다.',
   ],
   [
     'callback.readable',
@@ -200,7 +200,7 @@ export const RULES_TRAPS = [
     '이 인터페이스의 버전은 {1:hex}이고 구조체에는 {0:hex}라고 적혀 있습니다.',
   ],
   ['control.privilege', 'This call is for a privileged domain.', '이 호출은 특권 도메인만 할 수 있습니다.'],
-  ['control.domain', 'Domain {0:domid} must exist.', '도메인 {0:domid}이 있어야 합니다.'],
+  ['control.domain', 'Domain {0:domid} must exist.', '도메인 {0:domid}이(가) 있어야 합니다.'],
   [
     'control.command',
     'Command {0:dec} of hypercall {1:dec} does not exist here.',
@@ -245,7 +245,7 @@ export const RULES_TRAPS = [
   [
     'physdev.owns-line',
     'The domain owns no interrupt line {0:dec}.',
-    '이 도메인에는 인터럽트 선 {0:dec}이 없습니다.',
+    '이 도메인에는 인터럽트 선 {0:dec}이(가) 없습니다.',
   ],
   [
     'physdev.command',
@@ -316,20 +316,20 @@ export const ACTS_TRAPS = [
   [
     'int80.direct',
     'INT 0x80 now leads straight to {0:sel}:{1:vaddr}; Xen will not see it.',
-    '이제 INT 0x80은 {0:sel}:{1:vaddr}로 바로 갑니다. Xen은 보지 못합니다.',
+    '이제 INT 0x80은 {0:sel}:{1:vaddr}(으)로 바로 갑니다. Xen은 보지 못합니다.',
   ],
   ['int80.through-xen', 'INT 0x80 now leads to Xen first.', '이제 INT 0x80은 먼저 Xen으로 갑니다.'],
   [
     'callbacks.set',
     'Events enter at {0:sel}:{1:vaddr}, failures at {2:sel}:{3:vaddr}.',
-    '이벤트는 {0:sel}:{1:vaddr}로, 실패는 {2:sel}:{3:vaddr}로 들어갑니다.',
+    '이벤트는 {0:sel}:{1:vaddr}(으)로, 실패는 {2:sel}:{3:vaddr}(으)로 들어갑니다.',
   ],
   [
     'callback.register',
     'Callback {0:dec} enters at {1:sel}:{2:vaddr}.',
-    '콜백 {0:dec}은 {1:sel}:{2:vaddr}로 들어갑니다.',
+    '콜백 {0:dec}은(는) {1:sel}:{2:vaddr}(으)로 들어갑니다.',
   ],
-  ['callback.unregister', 'Callback {0:dec} was removed.', '콜백 {0:dec}을 없앴습니다.'],
+  ['callback.unregister', 'Callback {0:dec} was removed.', '콜백 {0:dec}을(를) 없앴습니다.'],
   [
     'failsafe.enter',
     'A segment register could not be reloaded: the failsafe callback at {0:vaddr} takes over, its frame at {1:vaddr}.',
@@ -338,12 +338,12 @@ export const ACTS_TRAPS = [
   [
     'iret.return',
     'The frame leads to {0:sel}:{1:vaddr} with EFLAGS {2:hex}, stack {3:sel}:{4:vaddr}.',
-    '프레임은 EFLAGS {2:hex}, 스택 {3:sel}:{4:vaddr}로 {0:sel}:{1:vaddr}에 이어집니다.',
+    '프레임은 EFLAGS {2:hex}, 스택 {3:sel}:{4:vaddr}(으)로 {0:sel}:{1:vaddr}에 이어집니다.',
   ],
   ['fpu.taskswitch', 'The virtual TS flag is {0:dec}.', '가상 TS 플래그는 {0:dec}입니다.'],
   ['debugreg.set', 'Debug register {0:dec} holds {1:hex}.', '디버그 레지스터 {0:dec}의 값은 {1:hex}입니다.'],
-  ['assist.enable', 'Assist {0:dec} is on.', '보조 기능 {0:dec}을 켰습니다.'],
-  ['assist.disable', 'Assist {0:dec} is off.', '보조 기능 {0:dec}을 껐습니다.'],
+  ['assist.enable', 'Assist {0:dec} is on.', '보조 기능 {0:dec}을(를) 켰습니다.'],
+  ['assist.disable', 'Assist {0:dec} is off.', '보조 기능 {0:dec}을(를) 껐습니다.'],
   ['physdev.set-iopl', 'The virtual IOPL is {0:dec}.', '가상 IOPL은 {0:dec}입니다.'],
   [
     'physdev.set-bitmap',
