@@ -1,6 +1,7 @@
 // What went wrong, who, where, and the way out. Nothing disappears by itself.
 
-import { useT } from '../i18n/index.ts';
+import { localise } from '../../lab/i18n/messages.ts';
+import { useLang, useT } from '../i18n/index.ts';
 import { whoIs } from '../../lab/narrate/who.ts';
 import { session, useAsked, useLab } from '../store/lab.ts';
 import { useUi } from '../store/ui.ts';
@@ -35,6 +36,7 @@ function Crash({ text }: { readonly text: string }) {
 
 export function Trouble() {
   const t = useT();
+  const lang = useLang();
   const phase = useLab((s) => s.phase);
   const error = useLab((s) => s.error);
   const stop = useLab((s) => s.stop);
@@ -44,7 +46,7 @@ export function Trouble() {
     return (
       <div className={style.trouble} role="alert">
         <p>
-          <strong>{badImage.name}</strong>: {badImage.error}
+          <strong>{badImage.name}</strong>: {localise(badImage.error, lang)}
         </p>
         <a className="button edged" href="guests/starter/kernel.c" download>
           {t('starterSource')}
@@ -60,7 +62,7 @@ export function Trouble() {
   if (badLink)
     return (
       <div className={style.trouble} role="alert">
-        <p>{badLink}</p>
+        <p>{localise(badLink, lang)}</p>
         <button
           type="button"
           className="button edged"
@@ -77,7 +79,7 @@ export function Trouble() {
     return (
       <div className={style.trouble} role="alert">
         <p>
-          {error ??
+          {(error === undefined ? undefined : localise(error, lang)) ??
             (stop.kind === 'diverged'
               ? t('diverged', { T: stop.T })
               : stop.kind === 'error'

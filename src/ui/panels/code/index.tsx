@@ -260,7 +260,7 @@ export default function Code(_: PanelProps) {
   const args = domid === undefined ? {} : { domid };
   const code = useModel<CodeModel | null>('code', { ...args, before: 4, count: 24 });
   const cpu = useModel<CpuModel | null>('cpu', args);
-  if (!code.model || !cpu.model) return <p className={plate.empty}>{code.error ?? t('none')}</p>;
+  if (!code.model || !cpu.model) return <p className={plate.empty}>{t('none')}</p>;
   const { model } = cpu;
   return (
     <div className={`${plate.pad} ${style.panel}`}>
