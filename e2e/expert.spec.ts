@@ -105,7 +105,7 @@ test('a moment of hello opens in another profile', async ({ page }) => {
   await opensTheSame(page, lab, link);
 });
 
-test('a moment of ping and pong opens in another profile, with an edit in it', async ({ page }) => {
+test('a moment of ping and pong opens in another profile', async ({ page }) => {
   const lab = await Lab.open(page, 'ping');
   await lab.guided();
   for (let i = 0; i < 8; i++) await lab.moves(() => page.keyboard.press('t'));
@@ -167,4 +167,22 @@ test('the starter kernel replaces the domain on stage', async ({ page }) => {
   await lab.ready();
   await page.keyboard.press('r');
   await expect.poll(() => lab.screen(1), { timeout: 20_000 }).not.toBe('');
+});
+
+test('an edited past is carried by the link', async ({ page }) => {
+  const lab = await Lab.open(page, 'hello');
+  await lab.guided();
+  await lab.moves(() => page.keyboard.press('i'));
+  const code = lab.region('code');
+  await code.locator('button[aria-pressed="false"]').first().click();
+  const before = await lab.stateHash();
+  await lab.moves(async () => {
+    await code.getByRole('button', { name: /^edi: / }).click();
+    await page.keyboard.press('Control+A');
+    await page.keyboard.type('0000abcd');
+    await page.keyboard.press('Enter');
+  });
+  expect(await lab.stateHash()).not.toBe(before);
+  await code.locator('button[aria-pressed="true"]').first().click(); // the other profile shows it without the editor
+  await opensTheSame(page, lab, await copyMoment(lab));
 });
