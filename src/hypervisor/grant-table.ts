@@ -31,6 +31,8 @@ const HYPERCALL_NUMBER = 20;
 const CMD_MASK = 0xfff;
 /** Elements after which events and deadlines get their turn. */
 const BATCH = 256;
+/** The most elements of a call that cannot be continued: a list may alias one page a million times. */
+const MAX_IN_MULTICALL = 0x100000;
 const ECX = VCPU.gpr + 4,
   EDX = VCPU.gpr + 8;
 
@@ -61,7 +63,8 @@ const SINGLE: Readonly<Record<number, (x: Xen, v: number, at: number, count: num
 export function doGrantTableOp(x: Xen, v: number, args: HypercallArgs): number {
   const [cmd, at, count] = args;
   const op = cmd & CMD_MASK;
-  if (!x.check('grant.count', count < 0x80000000, count)) return -ERRNO.EINVAL;
+  const bounded = count < 0x80000000 && (mayContinue(x, v) || count <= MAX_IN_MULTICALL);
+  if (!x.check('grant.count', bounded, count)) return -ERRNO.EINVAL;
   if (cmd > CMD_MASK && op !== GNTTABOP.cache_flush)
     return refuse(x, ERRNO.EINVAL, 'grant.no-progress-bits', cmd);
   if (op === GNTTABOP.cache_flush) return refuse(x, ERRNO.ENOSYS, 'grant.caches-coherent');
