@@ -3,7 +3,7 @@
 import { SEG_DB, SEGREG, VCPU } from '../../cpu/vcpu.ts';
 import { decode } from '../../isa/decode.ts';
 import { disassemble } from '../../isa/disassemble.ts';
-import { domainOfVcpu, lineAt, mapOf, type SourceLine, symbolAt, vcpuOf } from './common.ts';
+import { domainOfVcpu, domidOfVcpu, lineAt, mapOf, type SourceLine, symbolAt, vcpuOf } from './common.ts';
 import type { View } from './view.ts';
 import { readVirtual, walk } from './walk.ts';
 
@@ -39,7 +39,7 @@ export function code(
   const { m } = view;
   const map = mapOf(view, domainOfVcpu(view, v));
   const cs = v + VCPU.seg + SEGREG.$size;
-  const eip = m.r32(v + VCPU.eip);
+  const eip = trappedAt(view, domidOfVcpu(view, v)) ?? m.r32(v + VCPU.eip);
   const big = (m.r32(cs + SEGREG.attr) & SEG_DB) !== 0;
   const base = m.r32(cs + SEGREG.base);
   const target = (args.address ?? eip) >>> 0;
@@ -80,6 +80,20 @@ export function code(
     problem:
       rows.length === 0 ? `No page is mapped at 0x${target.toString(16).padStart(8, '0')}.` : undefined,
   };
+}
+
+/** Records of one trap lie within this many. */
+const TRAP_REACH = 256;
+
+/** Inside a trap the instruction on stage is the one that trapped, wherever EIP points already; undefined outside. */
+function trappedAt(view: View, domid: number): number | undefined {
+  const { history } = view;
+  for (let i = history.length - 1; i >= 0 && i >= history.length - TRAP_REACH; i--) {
+    const r = history.at(i);
+    if (r.type === 'switch' || r.type === 'idle') return undefined;
+    if (r.type === 'trap') return r.phase === 'enter' && r.domid === domid ? r.eip : undefined;
+  }
+  return undefined;
 }
 
 function rowAt(

@@ -21,7 +21,7 @@ const TEXT = defineText({
   en: {
     domain: 'Domain',
     follow: 'whoever runs',
-    ring: 'ring {n}',
+    ring: 'privilege ring {n}',
     registers: 'Registers',
     flags: 'Flags',
     segments: 'Segment registers',
@@ -41,7 +41,7 @@ const TEXT = defineText({
   ko: {
     domain: '도메인',
     follow: '실행 중인 도메인',
-    ring: '링 {n}',
+    ring: '특권 링 {n}',
     registers: '레지스터',
     flags: '플래그',
     segments: '세그먼트 레지스터',
