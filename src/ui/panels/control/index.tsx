@@ -118,6 +118,9 @@ function Source({ r }: { readonly r: TraceRecord }) {
   );
 }
 
+/** The current step is shown whole, its line of source included. */
+const inSight = (step: HTMLLIElement | null): void => step?.scrollIntoView({ block: 'nearest' });
+
 function Steps({ trap }: { readonly trap: TrapView }) {
   const t = useT();
   return (
@@ -126,7 +129,12 @@ function Steps({ trap }: { readonly trap: TrapView }) {
         const v = i <= trap.at ? verdict(r) : undefined;
         const now = i === trap.at && (trap.within || trap.selected || trap.records.length === 1);
         return (
-          <li key={r.seq} data-later={i > trap.at || undefined} aria-current={now ? 'step' : undefined}>
+          <li
+            key={r.seq}
+            ref={now ? inSight : undefined}
+            data-later={i > trap.at || undefined}
+            aria-current={now ? 'step' : undefined}
+          >
             <span className={style.word}>
               {v && <Icon name={v === 'passed' ? 'check' : 'cross'} />}
               {stepWords(r, t, i <= trap.at)}
