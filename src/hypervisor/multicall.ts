@@ -8,6 +8,7 @@ import { continueHypercall } from './continuation.ts';
 import { copyFromGuest, fields, putGuest32 } from './guest-access.ts';
 import type { HypercallArgs, HypercallHandler } from './hypercall-types.ts';
 import { perform } from './hypercalls.ts';
+import { runstate } from './run-queue.ts';
 import { inKernel } from './selectors.ts';
 import { XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
@@ -38,6 +39,7 @@ function resume(x: Xen, v: number, list: number, count: number, i: number): numb
 }
 
 function run(x: Xen, v: number, list: number, count: number): number {
+  const state = runstate(x, v);
   for (let i = 0; i < count; i++) {
     if (i === BATCH) return resume(x, v, list, count, i);
     const at = (list + i * ENTRY) >>> 0;
@@ -57,6 +59,8 @@ function run(x: Xen, v: number, list: number, count: number): number {
       x.check('multicall.result-writable', false, at, i);
       return -ERRNO.EFAULT;
     }
+    // Whoever has given the pCPU up does the rest when it has it again: a vCPU that sleeps cannot yield, nor go to sleep once more.
+    if (i + 1 < count && runstate(x, v) !== state) return resume(x, v, list, count, i + 1);
     if (i + 1 < count && !inKernel(x, v)) return 0;
   }
   return 0;

@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
+import { VCPU } from '../cpu/vcpu.ts';
 import { HEADER, PAGE_SIZE } from '../memory/map.ts';
 import { MACHINE } from '../trace/recorder.ts';
 import { DOMAIN_OP, SWITCH } from '../trace/records.ts';
@@ -8,6 +9,7 @@ import { DOMID_SELF } from './abi/domid.ts';
 import { allocUnbound, bindVirq, setPending } from './event-channels.ts';
 import { acts, type EventBench, eventBench, type Guest, hc } from './events-testing.ts';
 import { VCPU_INFO, vcpuInfo } from './evtchn-ports.ts';
+import { doMulticall } from './multicall.ts';
 import { runstateInfo } from './runstate.ts';
 import { SCHEDOP } from './sched-op.ts';
 import {
@@ -155,6 +157,42 @@ describe('block and poll', () => {
     op(b, g, SCHEDOP.block);
     setPending(x, g.d, port);
     expect(run(b, g)).toBe(RUNSTATE.blocked);
+  });
+
+  it('a multicall whose element sleeps goes on when the vCPU is awake: poll and yield in one list end, deadlines and all', () => {
+    const b = eventBench(),
+      g = b.guest(),
+      { x } = b;
+    schedule(x);
+    const at = g.arg(0);
+    const [SCHED_OP, rest] = [29, [0, 0, 0, 0]];
+    g.arg(
+      SCHED_OP,
+      0,
+      SCHEDOP.poll,
+      at + 64,
+      ...rest,
+      SCHED_OP,
+      0,
+      SCHEDOP.yield,
+      0,
+      ...rest,
+      0,
+      0,
+      100_000,
+      0,
+    );
+    const eip = x.m.r32(g.v + VCPU.eip);
+    expect(doMulticall(x, g.v, hc(at, 2))).toBe(13);
+    expect([run(b, g), x.m.r32(xv(g.v) + XVCPU.polling)]).toEqual([RUNSTATE.blocked, 1]);
+    const [ebx, ecx] = [x.m.r32(g.v + VCPU.gpr + 12), x.m.r32(g.v + VCPU.gpr + 4)];
+    expect([ebx, ecx, x.m.r32(g.v + VCPU.eip)]).toEqual([at + 32, 1, (eip - 2) >>> 0]);
+    const T = advance(b);
+    expect([run(b, g), x.m.r32(xv(g.v) + XVCPU.polling)]).toEqual([RUNSTATE.runnable, 0]);
+    schedule(x);
+    expect(doMulticall(x, g.v, hc(ebx, ecx))).toBe(0);
+    schedule(x);
+    expect(nextDeadline(x)).toBeGreaterThan(T);
   });
 
   it('a poll ends at its timeout, on the first tick at or after it', () => {
