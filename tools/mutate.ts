@@ -224,6 +224,13 @@ const MUTATIONS: readonly Mutation[] = [
     tests: MM,
   },
   {
+    name: 'frames that Xen shares may become tables',
+    file: 'src/hypervisor/page-alloc.ts',
+    find: 'x.m.w32(page + PAGE.type, (PGT_writable_page | 1) >>> 0);',
+    replace: 'void PGT_writable_page;',
+    tests: ['src/hypervisor/page-info.test.ts'],
+  },
+  {
     name: 'ADC subtracts',
     file: 'src/isa/semantics/arithmetic.ts',
     find: "r = b.add(b.add(a, c), b.flag('cf'));",

@@ -158,6 +158,7 @@ function descriptorTables(m: Memory, t: Tally): void {
 function grants(m: Memory, frames: Frames, t: Tally): void {
   const pins = new Map<string, number>();
   for (const d of domains(m)) {
+    for (const mfn of sharedFrames(m, d)) t.types[mfn * 8 + WRITABLE]!++;
     const nr = m.r32(d + DOMAIN.nrMaptrackFrames);
     for (let f = 0; f < nr; f++) {
       const base = m.r32(d + DOMAIN.maptrackFrames + 4 * f) * 4096;
@@ -178,6 +179,13 @@ function grants(m: Memory, frames: Frames, t: Tally): void {
     t.problems.push(
       `mappings of a grant (granter, reference, user, frame: ${key}) amount to 0x${pin.toString(16)}, but no entry says so`,
     );
+}
+
+/** What Xen writes to and a domain may map: writable for as long as the domain lives, by a type reference without a general one. */
+function sharedFrames(m: Memory, d: number): number[] {
+  const out = [m.r32(d + DOMAIN.sharedInfoMfn)];
+  for (let i = 0; i < m.r32(d + DOMAIN.nrGrantFrames); i++) out.push(m.r32(d + DOMAIN.grantFrames + 4 * i));
+  return out;
 }
 
 function activeEntries(m: Memory, frames: Frames, d: number, pins: Map<string, number>, t: Tally): void {

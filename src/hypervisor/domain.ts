@@ -11,7 +11,7 @@ import { dropGdt } from './descriptors.ts';
 import { closeAllPorts } from './event-channels.ts';
 import { destroyGrants, initGrantTable } from './grant-table.ts';
 import { setM2p } from './m2p.ts';
-import { allocXenFrame, freeXenFrame, releaseDomainFrames } from './page-alloc.ts';
+import { allocXenFrame, freeXenFrame, releaseDomainFrames, shareXenFrame } from './page-alloc.ts';
 import { dropBasePtr, unpinAll } from './pagetables.ts';
 import { tellToolstack } from './lifecycle.ts';
 import { retireVcpu } from './run-queue.ts';
@@ -22,7 +22,6 @@ import {
   DOMAIN_STATE,
   findDomain,
   PAGE,
-  PAGE_XENHEAP,
   pageAt,
   RUNSTATE,
   XEN,
@@ -147,8 +146,7 @@ function initSharedInfo(x: Xen, mfn: number): void {
   x.frames.zeroFrame(mfn);
   for (let i = 0; i < LEGACY_VCPUS; i++) x.frames.write8(mfn * PAGE_SIZE + i * VCPU_INFO_SIZE + 1, 1);
   x.frames.write32(mfn * PAGE_SIZE + SHARED_INFO_ARCH_P2M_LIST, 0);
-  const page = pageAt(mfn);
-  x.m.w16(page + PAGE.flags, x.m.r16(page + PAGE.flags) | PAGE_XENHEAP);
+  shareXenFrame(x, mfn);
 }
 
 /** Lets a paused domain run: its first vCPU joins the run queue. */

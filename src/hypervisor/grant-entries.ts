@@ -16,9 +16,9 @@ import {
   GTF_type_mask,
   GTF_writing,
 } from './abi/grant.ts';
-import { allocXenFrame, freeXenFrame } from './page-alloc.ts';
+import { allocXenFrame, freeXenFrame, shareXenFrame } from './page-alloc.ts';
 import { getPage } from './page-info.ts';
-import { DOMAIN, PAGE, PAGE_XENHEAP, pageAt } from './state.ts';
+import { DOMAIN } from './state.ts';
 import type { Xen } from './xen.ts';
 
 export const ENTRIES_PER_FRAME = PAGE_SIZE / GRANT_ENTRY_SIZE;
@@ -61,8 +61,7 @@ export function growTable(x: Xen, d: number, frames: number): boolean {
     active.forEach((mfn, n) => {
       m.w32(d + DOMAIN.grantActive + 4 * (i * ACTIVE_FRAMES + n), mfn);
     });
-    const page = pageAt(shared!);
-    m.w16(page + PAGE.flags, m.r16(page + PAGE.flags) | PAGE_XENHEAP);
+    shareXenFrame(x, shared!);
     m.w32(d + DOMAIN.nrGrantFrames, i + 1);
   }
   return true;

@@ -182,6 +182,9 @@ function roots(x: Xen, t: Tally): void {
     if ((type & 0x08000000) !== 0) refer(t, mfn, (type >>> 28) & 7);
   }
   for (const d of domains(m)) {
+    t.typed[m.r32(d + DOMAIN.sharedInfoMfn) * 8 + WRITABLE!]!++;
+    for (let f = 0; f < m.r32(d + DOMAIN.nrGrantFrames); f++)
+      t.typed[m.r32(d + DOMAIN.grantFrames + 4 * f) * 8 + WRITABLE!]!++;
     for (let f = 0; f < 2 * m.r32(d + DOMAIN.nrGrantFrames); f++) {
       const table = m.r32(d + DOMAIN.grantActive + 4 * f) * PAGE_SIZE;
       for (let at = table; at < table + PAGE_SIZE; at += 16) {

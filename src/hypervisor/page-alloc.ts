@@ -15,6 +15,7 @@ import {
   pageAt,
   PGC_allocated,
   PGC_count_mask,
+  PGT_writable_page,
   XEN,
   XEN_AT,
 } from './state.ts';
@@ -133,10 +134,22 @@ export function allocXenFrame(x: Xen, d: number): number {
   return mfn;
 }
 
+/**
+ * Lets the domain that a frame of Xen's serves map it. The frame is writable for good, by a type reference of Xen's own: it must never
+ * become a page table or a descriptor table, because Xen writes to it whatever its type.
+ */
+export function shareXenFrame(x: Xen, mfn: number): void {
+  const page = pageAt(mfn);
+  x.m.w16(page + PAGE.flags, x.m.r16(page + PAGE.flags) | PAGE_XENHEAP);
+  x.m.w32(page + PAGE.type, (PGT_writable_page | 1) >>> 0);
+}
+
 /** Drops Xen's own reference on a frame of Xen's; the frame is free when no guest maps it any more. d: whom it was charged to, or 0. */
 export function freeXenFrame(x: Xen, mfn: number, d: number): void {
   const { m } = x;
   if (d !== 0) m.w32(d + DOMAIN.xenFrames, m.r32(d + DOMAIN.xenFrames) - 1);
+  const page = pageAt(mfn);
+  if ((m.r16(page + PAGE.flags) & PAGE_XENHEAP) !== 0) m.w32(page + PAGE.type, m.r32(page + PAGE.type) - 1);
   dropAllocation(x, mfn);
 }
 

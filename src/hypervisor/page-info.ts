@@ -7,7 +7,8 @@
 //                          (L1: slots 0-511; L2: 0-511, of the L2 behind L3 slot 3 0-427; L3: 0-3. A table is validated while its type count is
 //                          not zero, however many hold it: its entries count once.)
 //   type (PAGE.type)       1 with each of these: writable L1 entry (writable) · L2 entry (l1) · L3 entry (l2) · CR3 and pin (its level) ·
-//                          GDT, LDT (seg_desc) · writable grant pin, vcpu_info (writable)
+//                          GDT, LDT (seg_desc) · writable grant pin, vcpu_info (writable) ·
+//                          frame of Xen that a domain may map (writable, for good: it never becomes a table)
 //
 // Types are exclusive while their count is not zero. The first reference of a page-table or descriptor type validates the contents, taking
 // the references of every entry; the last one gives them back. Either everything is taken or nothing is.
