@@ -51,11 +51,11 @@ export const doSysctl: HypercallHandler = (x, v, [arg]) => {
     ] as const)
       f.setUint32(8 + at, value, true);
     f.setUint32(8 + 40, x.m.nrFrames, true);
-    return copyToGuest(x, v, arg, bytes) ? 0 : -ERRNO.EFAULT;
+    return x.check('control.writable', copyToGuest(x, v, arg, bytes), arg) ? 0 : -ERRNO.EFAULT;
   }
   if (cmd === SYSCTL_sched_id) {
     f.setUint32(8, 5, true);
-    return copyToGuest(x, v, arg, bytes) ? 0 : -ERRNO.EFAULT;
+    return x.check('control.writable', copyToGuest(x, v, arg, bytes), arg) ? 0 : -ERRNO.EFAULT;
   }
   x.check('control.command', false, cmd, 35);
   return -ERRNO.ENOSYS;

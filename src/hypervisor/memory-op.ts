@@ -1,9 +1,11 @@
 // memory_op: what a domain may do with its own reservation (§4.8). Commands 0, 1, 6 answer with the number of extents done, never with an
 // error; the start extent that a continuation would carry in the upper bits of the command is honoured and bounded, never trusted.
 
+import { VCPU } from '../cpu/vcpu.ts';
 import { INVALID_MFN } from '../memory/addresses.ts';
 import { DOMID_SELF } from './abi/domid.ts';
 import { ERRNO } from './abi/errno.ts';
+import { continueHypercall, mayContinue } from './continuation.ts';
 import { resolveDomid } from './domain.ts';
 import {
   copyFromGuest,
@@ -52,9 +54,15 @@ export const XENMEM = {
   machphys_compat_mfn_list: 25,
   get_vnumainfo: 26,
 } as const;
+const HYPERCALL_NUMBER = 12;
+/** Where the start extent lies in the command. */
+const EXTENT_SHIFT = 6;
 const RESERVATION = 20,
   MAX_ORDER_DOMU = 9,
   MAX_EXTENTS = 0x3ffffff;
+/** Extents given back before events get their turn, and the most that an element of a multicall may name: the list may alias one page. */
+const BATCH = 16384,
+  MAX_IN_MULTICALL = 0x100000;
 const MACHPHYS_END = 0xffe00000;
 
 interface Reservation {
@@ -81,8 +89,9 @@ function reservation(x: Xen, v: number, arg: number, start: number): Reservation
   const d = anyDomain(x, v, domid);
   if (!x.check('memory.domain', d !== 0 && (d === x.domainOf(v) || isPrivileged(x, v)), domid))
     return undefined;
-  if (!x.check('memory.extents', r.count <= MAX_EXTENTS && start <= r.count, r.count, start))
-    return undefined;
+  const sane = r.count <= MAX_EXTENTS && start <= r.count;
+  const bounded = mayContinue(x, v) || r.count - start <= MAX_IN_MULTICALL;
+  if (!x.check('memory.extents', sane && bounded, r.count, start)) return undefined;
   if (!x.check('memory.order', r.order <= MAX_ORDER_DOMU, r.order)) return undefined;
   if (
     r.list !== 0 &&
@@ -136,7 +145,8 @@ function release(x: Xen, d: number, mfn: number): boolean {
 /** decrease_reservation: a frame that is still mapped lives until its last reference goes; pins stay (XSA-252). */
 function decrease(x: Xen, v: number, r: Reservation): number {
   let i = r.start;
-  for (; i < r.count; i++) {
+  const end = mayContinue(x, v) ? Math.min(r.count, r.start + BATCH) : r.count;
+  for (; i < end; i++) {
     const mfn = getGuest32(x, v, r.list + 4 * i);
     if (!ok(x, 'memory.list', mfn !== undefined, r.list + 4 * i) || mfn === undefined) break;
     let k = 0;
@@ -151,7 +161,9 @@ function decrease(x: Xen, v: number, r: Reservation): number {
     if (k < 1 << r.order) break;
   }
   if (i > r.start) x.act('memory.decreased', [i - r.start, r.order, x.m.r32(r.d + DOMAIN.totPages)]);
-  return i;
+  if (i < end || i === r.count) return i;
+  x.m.w32(v + VCPU.gpr + 4 * 3, (XENMEM.decrease_reservation | (i << EXTENT_SHIFT)) >>> 0);
+  return continueHypercall(x, v, HYPERCALL_NUMBER);
 }
 
 /** XENMEM_exchange: frames nobody refers to, given for new ones; one chunk at a time, never half. */
@@ -314,12 +326,12 @@ function machphysList(x: Xen, v: number, arg: number): number {
   for (let i = 0; i < n; i++)
     if (!putGuest32(x, v, list + 4 * i, x.m.r32(XEN_AT + XEN.m2pMfn) + 512 * i))
       return refuse(x, ERRNO.EFAULT, 'memory.list', list + 4 * i);
-  return putGuest32(x, v, arg + 8, n) ? 0 : -ERRNO.EFAULT;
+  return x.check('memory.argument', putGuest32(x, v, arg + 8, n), arg + 8) ? 0 : -ERRNO.EFAULT;
 }
 
 export const doMemoryOp: HypercallHandler = (x, v, [rawCmd, arg]) => {
   const cmd = rawCmd & 63,
-    start = rawCmd >>> 6;
+    start = rawCmd >>> EXTENT_SHIFT;
   switch (cmd) {
     case XENMEM.increase_reservation:
     case XENMEM.populate_physmap: {

@@ -195,6 +195,11 @@ export const RULES_TRAPS = [
     '{0:vaddr}의 구조체를 읽을 수 있어야 합니다.',
   ],
   [
+    'control.writable',
+    'The answer must fit back into the structure at {0:vaddr}, so that page must be writable.',
+    '답을 {0:vaddr}의 구조체에 돌려써야 하므로 그 페이지는 쓸 수 있어야 합니다.',
+  ],
+  [
     'control.version',
     'This interface has version {1:hex}; the structure says {0:hex}.',
     '이 인터페이스의 버전은 {1:hex}이고 구조체에는 {0:hex}라고 적혀 있습니다.',
