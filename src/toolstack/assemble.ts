@@ -18,9 +18,9 @@ import type { Memory } from '../memory/memory.ts';
 import { MACHINE, Recorder } from '../trace/recorder.ts';
 import { NOBODY } from '../trace/recorder.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
-import { createServiceDomain, runService, serviceBusy } from './service.ts';
+import { createServiceDomain, type Daemons, runService, serviceBusy } from './service.ts';
 import { serviceConsole } from './xenconsoled.ts';
-import { serviceStore } from './xenstored.ts';
+import { releaseDomain, serviceStore, sweepDomains } from './xenstored.ts';
 
 export interface XenMachine extends MachineParts {
   readonly frames: Frames;
@@ -36,7 +36,12 @@ export interface XenSettings {
   readonly epochSec: number;
 }
 
-const DAEMONS = { console: serviceConsole, store: serviceStore };
+const DAEMONS: Daemons = {
+  console: serviceConsole,
+  store: serviceStore,
+  stopped: (x, d) => releaseDomain(x, x.m.r32(d + DOMAIN.domid)),
+  vanished: sweepDomains,
+};
 
 /** Attaches to whatever is in `m`; writes nothing. */
 export function attachMachine(m: Memory, engineName: EngineName = 'reference'): XenMachine {

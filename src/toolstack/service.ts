@@ -37,6 +37,8 @@ export interface Daemons {
   readonly store: (x: Xen, d: number) => number;
   /** Told once or more often that domain d has stopped; its console has been drained. */
   readonly stopped?: (x: Xen, d: number) => void;
+  /** Told whenever a domain may have been destroyed. */
+  readonly vanished?: (x: Xen) => void;
 }
 
 /** Creates the service domain, asleep, listening for VIRQ_DOM_EXC. Called once, after Xen's own start. Throws if there is no room. */
@@ -111,6 +113,7 @@ function serve(x: Xen, d: number, port: number, daemons: Daemons): number {
     closeOrphans(x, d);
     for (const guest of domains(x.m))
       if (x.m.r32(guest + DOMAIN.state) >= DOMAIN_STATE.shutDown) lastWords(x, guest, daemons);
+    daemons.vanished?.(x);
     return 0;
   }
   if (state !== PORT_STATE.interdomain) return 0;

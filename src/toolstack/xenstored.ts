@@ -4,7 +4,8 @@
 import { DOMID_SERVICE } from '../hypervisor/abi/domid.ts';
 import { sendPort } from '../hypervisor/event-channels.ts';
 import { allocXenFrame } from '../hypervisor/page-alloc.ts';
-import { DOMAIN, findDomain, XEN, XEN_AT } from '../hypervisor/state.ts';
+import { getPageAndType, putPageAndType } from '../hypervisor/page-info.ts';
+import { DOMAIN, findDomain, PGT_writable_page, XEN, XEN_AT } from '../hypervisor/state.ts';
 import type { Xen } from '../hypervisor/xen.ts';
 import { INVALID_MFN } from '../memory/addresses.ts';
 import { Arena } from '../memory/arena.ts';
@@ -22,10 +23,12 @@ import {
   XS,
   XS_HEADER,
   XS_PAYLOAD_MAX,
+  XENSTORE_FEATURES,
+  RING_ERROR,
 } from './store/protocol.ts';
 import { answer, type Daemon } from './store/requests.ts';
 import { SLOT_CONNECTIONS, Store, type Who } from './store/store.ts';
-import type { Perm } from './store/tree.ts';
+import { createHome, homesOf } from './store/home.ts';
 
 interface Connection {
   readonly domid: number;
@@ -35,7 +38,7 @@ interface Connection {
   readonly output: string;
   readonly closed: boolean;
 }
-/** Answers that wait at most; a guest that lets more pile up is cut off. */
+/** Answers and events that wait at most; a guest that lets more pile up is cut off. */
 const MAX_BACKLOG = 64 * 1024;
 /** Requests taken in one go, so that a chatty guest does not keep the processor. */
 const MAX_BATCH = 16;
@@ -73,7 +76,7 @@ class Xenstored {
       introduced: (domid) => this.connection(domid) !== undefined,
       introduce: (domid) => {
         const d = findDomain(x.m, domid);
-        if (d !== 0) this.introduce(d);
+        if (d !== 0 && !this.connection(domid)) this.introduce(d);
       },
       release: (domid) => this.release(domid),
     };
@@ -82,95 +85,134 @@ class Xenstored {
   connection(domid: number): { readonly handle: number; readonly value: Connection } | undefined {
     return this.connections.entries().find((c) => c.value.domid === domid);
   }
+  /** Changes what is remembered of a connection. Without memory for it, the connection is lost: nobody else's. */
   private update(domid: number, change: Partial<Connection>): void {
     const c = this.connection(domid);
-    if (c) this.connections.replace(c.handle, { ...c.value, ...change });
+    if (!c) return;
+    try {
+      this.connections.replace(c.handle, { ...c.value, ...change });
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.x.check('store.memory', false, domid);
+      this.connections.remove(c.handle);
+      this.store.forget(domid);
+    }
+  }
+  private waiting(domid: number): boolean {
+    return (this.connection(domid)?.value.output ?? '') !== '';
   }
 
   // ---- the ring ----
 
-  private ring(d: number): number {
-    return this.x.m.r32(d + DOMAIN.storeMfn) * PAGE_SIZE;
+  /**
+   * Works on the ring of domain d while holding a writable reference to its page, which is the guest's own memory. A page that cannot be
+   * held costs the guest its connection.
+   */
+  private withRing(d: number, domid: number, work: (ring: number) => number): number {
+    const mfn = this.x.m.r32(d + DOMAIN.storeMfn);
+    if (mfn === 0) return 0;
+    if (!getPageAndType(this.x, mfn, d, PGT_writable_page)) {
+      if (this.connection(domid)?.value.closed === false) {
+        this.x.check('store.page', false, domid, mfn);
+        this.drop(domid);
+      }
+      return 0;
+    }
+    const result = work(mfn * PAGE_SIZE);
+    putPageAndType(this.x, mfn);
+    return result;
   }
 
-  /** Takes what the guest has written; undefined when the indices are impossible. */
-  private receive(d: number): string | undefined {
+  /** Bytes between the indices at `consAt` and `prodAt`; undefined, and the connection closed, when they are impossible. */
+  private used(ring: number, domid: number, consAt: number, prodAt: number): number | undefined {
     const { frames } = this.x;
-    const ring = this.ring(d);
-    const cons = frames.read32(ring + RING.reqCons),
-      prod = frames.read32(ring + RING.reqProd);
-    const used = (prod - cons) >>> 0;
-    if (used > RING.size) {
-      this.x.check('store.ring-indices', false, this.x.m.r32(d + DOMAIN.domid), used);
-      return undefined;
-    }
+    const used = (frames.read32(ring + prodAt) - frames.read32(ring + consAt)) >>> 0;
+    if (used <= RING.size) return used;
+    this.x.check('store.ring-indices', false, domid, used);
+    this.close(ring, domid, RING_ERROR.index);
+    return undefined;
+  }
+
+  /** Takes what the guest has written. */
+  private receive(ring: number, domid: number): string {
+    const { frames } = this.x;
+    const used = this.used(ring, domid, RING.reqCons, RING.reqProd);
+    if (!used) return '';
+    const cons = frames.read32(ring + RING.reqCons);
     let out = '';
     for (let i = 0; i < used; i++)
       out += String.fromCharCode(frames.read8(ring + RING.req + ((cons + i) & (RING.size - 1))));
-    if (used > 0) frames.write32(ring + RING.reqCons, prod);
+    frames.write32(ring + RING.reqCons, (cons + used) >>> 0);
     return out;
   }
-  /** Puts as much of `output` into the ring as fits; returns the rest, undefined when the indices are impossible. */
-  private transmit(d: number, output: string): string | undefined {
+  /** Puts as much of what waits into the ring as fits; true if anything moved. */
+  private transmit(ring: number, domid: number): boolean {
     const { frames } = this.x;
-    const ring = this.ring(d);
-    const cons = frames.read32(ring + RING.rspCons),
-      prod = frames.read32(ring + RING.rspProd);
-    const used = (prod - cons) >>> 0;
-    if (used > RING.size) {
-      this.x.check('store.ring-indices', false, this.x.m.r32(d + DOMAIN.domid), used);
-      return undefined;
-    }
+    const output = this.connection(domid)?.value.output ?? '';
+    if (output === '') return false;
+    const used = this.used(ring, domid, RING.rspCons, RING.rspProd);
+    if (used === undefined) return false;
+    const prod = frames.read32(ring + RING.rspProd);
     const n = Math.min(output.length, RING.size - used);
+    if (n === 0) return false;
     for (let i = 0; i < n; i++)
       frames.write8(ring + RING.rsp + ((prod + i) & (RING.size - 1)), output.charCodeAt(i));
-    if (n > 0) frames.write32(ring + RING.rspProd, (prod + n) >>> 0);
-    return output.slice(n);
+    frames.write32(ring + RING.rspProd, (prod + n) >>> 0);
+    this.update(domid, { output: output.slice(n) });
+    return true;
   }
 
-  private close(d: number, domid: number, error: number): void {
-    this.x.frames.write32(this.ring(d) + RING.error, error);
+  /** Ends a connection until the guest asks for another. */
+  private close(ring: number, domid: number, error: number): void {
+    this.x.frames.write32(ring + RING.error, error);
+    this.drop(domid);
+  }
+  private drop(domid: number): void {
     this.store.forget(domid);
     this.update(domid, { closed: true, input: '', output: '' });
   }
 
   /** One visit: a reconnection, requests, answers. Returns the ticks it took. */
   serve(d: number): number {
-    const { x } = this;
-    const domid = x.m.r32(d + DOMAIN.domid);
-    const c = this.connection(domid);
-    if (!c || x.m.r32(d + DOMAIN.storeMfn) === 0) return 0;
-    if (x.frames.read32(this.ring(d) + RING.connection) === 1) return this.reconnect(d, domid);
-    if (c.value.closed) return 0;
-    const fresh = this.receive(d);
-    if (fresh === undefined) {
-      this.close(d, domid, 2);
-      return TICKS_PER_MESSAGE;
-    }
-    let input = c.value.input + fresh;
-    let ticks = 0,
-      handled = 0;
-    for (; handled < MAX_BATCH; handled++) {
-      const message = this.parse(input);
-      if (message === 'partial') break;
-      if (message === 'toolong') {
-        x.check(
-          'store.payload-size',
-          false,
-          domid,
-          new DataView(bytesOf(input.slice(0, XS_HEADER)).buffer).getUint32(12, true),
-        );
-        this.close(d, domid, 3);
-        return ticks + TICKS_PER_MESSAGE;
-      }
-      input = input.slice(XS_HEADER + message.payload.length);
-      ticks += TICKS_PER_MESSAGE + Math.ceil(message.payload.length / BYTES_PER_TICK);
-      this.handle(d, domid, message);
-    }
-    this.update(domid, { input });
-    this.flush(domid, fresh.length > 0);
+    const domid = this.x.m.r32(d + DOMAIN.domid);
+    if (!this.connection(domid)) return 0;
+    const ticks = this.withRing(d, domid, (ring) => this.visit(d, domid, ring));
     this.flushOthers(domid);
     return ticks;
+  }
+  /** While answers wait for room nothing more is taken, so a guest that never reads waits by itself. */
+  private visit(d: number, domid: number, ring: number): number {
+    if (this.x.frames.read32(ring + RING.connection) === 1) return this.reconnect(d, domid, ring);
+    if (this.connection(domid)?.value.closed) return 0;
+    let moved = this.transmit(ring, domid);
+    const fresh = this.waiting(domid) ? '' : this.receive(ring, domid);
+    let input = (this.connection(domid)?.value.input ?? '') + fresh;
+    let ticks = 0;
+    for (let handled = 0; handled < MAX_BATCH && this.open(domid) && !this.waiting(domid); handled++) {
+      const message = this.parse(input);
+      if (message === 'partial') break;
+      ticks += TICKS_PER_MESSAGE;
+      if (message === 'toolong') {
+        this.refuseLength(ring, domid, input);
+        break;
+      }
+      input = input.slice(XS_HEADER + message.payload.length);
+      ticks += Math.ceil(message.payload.length / BYTES_PER_TICK);
+      this.handle(d, domid, message);
+      moved = this.transmit(ring, domid) || moved;
+    }
+    if (!this.open(domid)) return Math.max(ticks, TICKS_PER_MESSAGE);
+    if (this.connection(domid)?.value.input !== input) this.update(domid, { input });
+    if (moved || fresh !== '') notify(this.x, d);
+    return ticks;
+  }
+  private open(domid: number): boolean {
+    return this.connection(domid)?.value.closed === false;
+  }
+  private refuseLength(ring: number, domid: number, input: string): void {
+    const length = new DataView(bytesOf(input.slice(0, XS_HEADER)).buffer).getUint32(12, true);
+    this.x.check('store.payload-size', false, domid, length);
+    this.close(ring, domid, RING_ERROR.protocol);
   }
 
   private parse(input: string): Message | 'partial' | 'toolong' {
@@ -243,37 +285,36 @@ class Xenstored {
   }
   private send(domid: number, m: Message): void {
     const c = this.connection(domid);
-    if (c && !c.value.closed)
-      this.connections.replace(c.handle, { ...c.value, output: c.value.output + textOf(encodeMessage(m)) });
-  }
-
-  /** Moves waiting answers into the ring and notifies the guest if anything moved. */
-  private flush(domid: number, consumed: boolean): void {
+    if (!c || c.value.closed) return;
+    const output = c.value.output + textOf(encodeMessage(m));
+    if (output.length <= MAX_BACKLOG) return this.update(domid, { output });
+    this.x.check('store.backlog', false, domid, output.length);
     const d = findDomain(this.x.m, domid);
-    const c = this.connection(domid);
-    if (!d || !c || c.value.closed) return;
-    const rest = c.value.output === '' ? '' : this.transmit(d, c.value.output);
-    if (rest === undefined) return this.close(d, domid, 2);
-    if (rest.length > MAX_BACKLOG) {
-      this.x.check('store.backlog', false, domid, rest.length);
-      return this.close(d, domid, 1);
-    }
-    const moved = rest.length !== c.value.output.length;
-    if (moved) this.connections.replace(c.handle, { ...c.value, output: rest });
-    if (moved || consumed) notify(this.x, d);
-  }
-  private flushOthers(except: number): void {
-    for (const { value } of this.connections.entries())
-      if (value.domid !== except && value.output !== '') this.flush(value.domid, false);
+    this.withRing(d, domid, (ring) => {
+      this.close(ring, domid, RING_ERROR.communication);
+      return 0;
+    });
   }
 
-  private reconnect(d: number, domid: number): number {
+  /** Moves waiting answers into the rings of the others and notifies whoever got some. */
+  private flushOthers(except: number): void {
+    for (const { value } of this.connections.entries()) {
+      const d = value.domid === except || value.output === '' ? 0 : findDomain(this.x.m, value.domid);
+      if (d === 0) continue;
+      this.withRing(d, value.domid, (ring) => {
+        if (this.transmit(ring, value.domid)) notify(this.x, d);
+        return 0;
+      });
+    }
+  }
+
+  private reconnect(d: number, domid: number, ring: number): number {
     const { frames } = this.x;
-    const ring = this.ring(d);
     this.store.forget(domid);
     this.update(domid, { closed: false, input: '', output: '' });
     for (const at of [RING.reqCons, RING.reqProd, RING.rspCons, RING.rspProd, RING.error, RING.connection])
       frames.write32(ring + at, 0);
+    frames.write32(ring + RING.features, XENSTORE_FEATURES);
     notify(this.x, d);
     return TICKS_PER_MESSAGE;
   }
@@ -283,21 +324,39 @@ class Xenstored {
   introduce(d: number): void {
     const { x, store } = this;
     const domid = x.m.r32(d + DOMAIN.domid);
-    if (this.connection(domid)) return;
+    store.purge(domid, homesOf(store, domid));
     this.connections.add({ domid, input: '', output: '', closed: false });
     createHome(x, store, d, domid);
+    this.withRing(d, domid, (ring) => {
+      x.frames.write32(ring + RING.features, XENSTORE_FEATURES);
+      return 0;
+    });
     x.act('store.introduce', [domid, x.m.r32(d + DOMAIN.storeMfn), x.m.r32(d + DOMAIN.storePort)]);
-    store.fireSpecial('@introduceDomain');
-    this.deliverEvents();
+    this.tell('@introduceDomain');
+  }
+  /** The end of a domain: connection, watches, transactions, directories and every right that names it. */
+  release(domid: number): void {
+    const { store } = this;
+    const c = this.connection(domid);
+    if (c) this.connections.remove(c.handle);
+    try {
+      store.purge(domid, homesOf(store, domid));
+    } catch (error) {
+      if (!(error instanceof StoreError)) throw error;
+      this.x.check('store.memory', false, domid); // done again before a domain of this number is introduced
+    }
+    if (c) this.x.act('store.release', [domid]);
+    if (c) this.tell('@releaseDomain');
+    else this.deliverEvents();
     this.flushOthers(-1);
   }
-  release(domid: number): void {
-    const c = this.connection(domid);
-    if (!c) return;
-    this.connections.remove(c.handle);
-    this.store.forget(domid);
-    this.x.act('store.release', [domid]);
-    this.store.fireSpecial('@releaseDomain');
+  /** Connections whose domain is no more. */
+  sweep(): void {
+    for (const { value } of this.connections.entries())
+      if (findDomain(this.x.m, value.domid) === 0) this.release(value.domid);
+  }
+  private tell(path: '@introduceDomain' | '@releaseDomain'): void {
+    this.store.fireSpecial(path);
     this.deliverEvents();
     this.flushOthers(-1);
   }
@@ -309,67 +368,19 @@ function notify(x: Xen, d: number): void {
   const port = x.m.r32(d + DOMAIN.storeRemotePort);
   if (service !== 0 && port !== 0) sendPort(x, service, port);
 }
-const nameOf = (x: Xen, d: number): string => textOf(x.m.copyOut(d + DOMAIN.name, 32)).replace(/\0.*$/, '');
-
-/** The directory that a toolstack makes for a new domain (§9.3). */
-function createHome(x: Xen, store: Store, d: number, domid: number): void {
-  const { m } = x;
-  const home = `/local/domain/${domid}`;
-  const hidden: readonly Perm[] = [
-    { letter: 'n', domid: 0 },
-    { letter: 'r', domid },
-  ];
-  const own: readonly Perm[] = [{ letter: 'n', domid }];
-  const kib = m.r32(d + DOMAIN.totPages) * 4;
-  const uuid = Array.from(m.copyOut(d + DOMAIN.handle, 16), (b) => b.toString(16).padStart(2, '0'))
-    .join('')
-    .replace(/^(.{8})(.{4})(.{4})(.{4})/, '$1-$2-$3-$4-');
-  store.put(home, '', hidden);
-  const readOnly: readonly (readonly [string, string])[] = [
-    ['vm', `/vm/${uuid}`],
-    ['name', nameOf(x, d)],
-    ['domid', String(domid)],
-    ['cpu/0/availability', 'online'],
-    ['memory/static-max', String(kib)],
-    ['memory/target', String(kib)],
-    ['memory/videoram', '0'],
-    ['device', ''],
-    ['control/platform-feature-multiprocessor-suspend', '1'],
-    ['control/platform-feature-xs_reset_watches', '1'],
-    ['store/port', String(m.r32(d + DOMAIN.storePort))],
-    ['store/ring-ref', String(m.r32(d + DOMAIN.storeMfn))],
-    ['console/backend', `/local/domain/0/backend/console/${domid}/0`],
-    ['console/backend-id', '0'],
-    ['console/limit', '1048576'],
-    ['console/type', 'xenconsoled'],
-    ['console/output', 'pty'],
-    ['console/tty', ''],
-    ['console/ring-ref', String(m.r32(d + DOMAIN.consoleMfn))],
-    ['console/port', String(m.r32(d + DOMAIN.consolePort))],
-  ];
-  for (const [path, value] of readOnly) store.put(`${home}/${path}`, value);
-  for (const path of [
-    'data',
-    'drivers',
-    'feature',
-    'attr',
-    'error',
-    'control/shutdown',
-    'control/feature-poweroff',
-    'control/feature-reboot',
-    'control/feature-suspend',
-    'control/sysrq',
-    'device/suspend/event-channel',
-  ]) {
-    store.put(`${home}/${path}`, '', own);
-  }
-  store.put(`/vm/${uuid}/name`, nameOf(x, d));
-  store.put(`/vm/${uuid}/uuid`, uuid);
-}
-
 /** Serves what domain d has written; returns the ticks consumed. */
 export const serviceStore = (x: Xen, d: number): number => new Xenstored(x).serve(d);
-/** Makes a domain known: its directory, its connection, @introduceDomain. */
-export const introduceDomain = (x: Xen, d: number): void => new Xenstored(x).introduce(d);
-/** Forgets a domain that has ended. */
-export const releaseDomain = (x: Xen, domid: number): void => new Xenstored(x).release(domid);
+/** Makes a new domain known: its directory, its connection, @introduceDomain. Whatever is left of an earlier domain of its number goes. */
+export function introduceDomain(x: Xen, d: number): void {
+  const stored = new Xenstored(x);
+  const domid = x.m.r32(d + DOMAIN.domid);
+  if (stored.connection(domid)) stored.release(domid);
+  stored.introduce(d);
+}
+/** Forgets a domain that has ended; nothing happens when it is forgotten already. */
+export const releaseDomain = (x: Xen, domid: number): void => {
+  const stored = new Xenstored(x);
+  if (stored.connection(domid)) stored.release(domid);
+};
+/** Forgets the domains that have been destroyed. */
+export const sweepDomains = (x: Xen): void => new Xenstored(x).sweep();

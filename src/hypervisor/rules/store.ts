@@ -22,6 +22,16 @@ export const RULES_STORE = [
     '{0:domid} does not read its answers: {1:dec} bytes wait, the connection is closed.',
     '{0:domid}이(가) 응답을 읽지 않습니다: {1:dec}바이트가 대기 중이라 연결을 닫습니다.',
   ],
+  [
+    'store.page',
+    'Frame {1:mfn} must still belong to {0:domid} and be fit for writing to serve as its XenStore page: the connection is closed.',
+    '프레임 {1:mfn}은(는) 여전히 {0:domid}의 것이고 쓸 수 있어야 XenStore 페이지가 됩니다: 연결을 닫습니다.',
+  ],
+  [
+    'store.memory',
+    'XenStore has no memory left to remember what concerns {0:domid}.',
+    'XenStore에 {0:domid}에 관한 것을 기억할 메모리가 남아 있지 않습니다.',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_STORE = [

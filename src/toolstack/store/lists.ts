@@ -1,6 +1,6 @@
 // Linked lists of small records in an arena: each object is {next u32, length u32, JSON text one byte a character}.
 
-import type { Arena } from '../../memory/arena.ts';
+import { Arena } from '../../memory/arena.ts';
 import { bytesOf, fail, textOf } from './protocol.ts';
 
 const HEAD = 8;
@@ -26,6 +26,14 @@ export class List<T> {
     return JSON.parse(textOf(this.arena.read(h + HEAD, this.arena.r32(h + 4)))) as T;
   }
 
+  /** Bytes of the arena that the entries take. */
+  cost(): number {
+    let n = 0;
+    for (let h = this.arena.user(this.slot); h !== 0; h = this.arena.r32(h))
+      n += Arena.cost(HEAD + this.arena.r32(h + 4));
+    return n;
+  }
+
   add(value: T): void {
     const bytes = encode(value);
     const h = this.arena.alloc(HEAD + bytes.length);
@@ -33,29 +41,43 @@ export class List<T> {
     this.arena.w32(h, 0);
     this.arena.w32(h + 4, bytes.length);
     this.arena.write(h + HEAD, bytes);
-    let last = 0;
-    for (let at = this.arena.user(this.slot); at !== 0; at = this.arena.r32(at)) last = at;
+    const last = this.before(0);
     if (last === 0) this.arena.setUser(this.slot, h);
     else this.arena.w32(last, h);
   }
   remove(handle: number): void {
-    let before = 0;
-    for (let at = this.arena.user(this.slot); at !== 0; before = at, at = this.arena.r32(at)) {
-      if (at !== handle) continue;
-      const next = this.arena.r32(at);
-      if (before === 0) this.arena.setUser(this.slot, next);
-      else this.arena.w32(before, next);
-      this.arena.free(at, HEAD + this.arena.r32(at + 4));
-      return;
-    }
+    const before = this.before(handle);
+    const next = this.arena.r32(handle);
+    if (before === 0) this.arena.setUser(this.slot, next);
+    else this.arena.w32(before, next);
+    this.arena.free(handle, HEAD + this.arena.r32(handle + 4));
   }
   removeWhere(test: (value: T) => boolean): void {
     for (const { handle, value } of this.entries()) if (test(value)) this.remove(handle);
   }
-  /** Replaces an entry in place of order: the new text goes to the end of the list. */
+  /** Gives an entry another value in the same place. On ENOSPC the old value stays. */
   replace(handle: number, value: T): void {
-    this.remove(handle);
-    this.add(value);
+    const { arena } = this;
+    const bytes = encode(value);
+    const size = HEAD + arena.r32(handle + 4);
+    let to = handle;
+    if (Arena.cost(size) !== Arena.cost(HEAD + bytes.length)) {
+      to = arena.alloc(HEAD + bytes.length);
+      if (to === 0) fail('ENOSPC');
+      arena.w32(to, arena.r32(handle));
+      const before = this.before(handle);
+      if (before === 0) arena.setUser(this.slot, to);
+      else arena.w32(before, to);
+      arena.free(handle, size);
+    }
+    arena.w32(to + 4, bytes.length);
+    arena.write(to + HEAD, bytes);
+  }
+  /** The entry whose successor is `handle` (0: the last one), 0 when it is the first. */
+  private before(handle: number): number {
+    let before = 0;
+    for (let at = this.arena.user(this.slot); at !== handle && at !== 0; at = this.arena.r32(at)) before = at;
+    return before;
   }
 }
 

@@ -49,6 +49,12 @@ export const RING = {
   size: 1024,
 } as const;
 
+/** The ring page's error field: why the server has ended the connection. */
+export const RING_ERROR = { none: 0, communication: 1, index: 2, protocol: 3 } as const;
+
+/** What the server says it can do (server_features): reconnection, error field, watch depth. */
+export const XENSTORE_FEATURES = 1 | 2 | 4;
+
 /** Default quotas of an unprivileged domain. */
 export const QUOTA = {
   nodes: 1000,
@@ -56,7 +62,10 @@ export const QUOTA = {
   transactions: 10,
   nodeSize: 2048,
   perms: 5,
-  bytes: 512 * 1024,
+  /** Changes that one transaction may hold. */
+  changes: 1024,
+  /** Names and values together. */
+  bytes: 256 * 1024,
 } as const;
 
 export interface Message {

@@ -4,7 +4,16 @@
 
 import type { Arena } from '../../memory/arena.ts';
 import { List } from './lists.ts';
-import { bytesOf, fail, QUOTA, StoreError, textOf, XS_ABS_PATH_MAX, XS_REL_PATH_MAX } from './protocol.ts';
+import {
+  bytesOf,
+  fail,
+  QUOTA,
+  StoreError,
+  textOf,
+  XS_ABS_PATH_MAX,
+  XS_PAYLOAD_MAX,
+  XS_REL_PATH_MAX,
+} from './protocol.ts';
 import { allowed, type Node, type Perm, Tree } from './tree.ts';
 
 const SLOT = { root: 0, generation: 1, watches: 2, transactions: 3, nextTx: 4, connections: 5 } as const;
@@ -34,6 +43,8 @@ export interface Who {
   readonly domid: number;
   readonly privileged: boolean;
 }
+/** The toolstack speaks as domain 0. */
+export const TOOLSTACK: Who = { domid: 0, privileged: true };
 export interface WatchEvent {
   readonly domid: number;
   readonly path: string;
@@ -59,7 +70,7 @@ export class Store {
     const tree = new Tree(arena);
     arena.setUser(
       SLOT.root,
-      tree.make({ perms: [{ letter: 'r', domid: 0 }], value: new Uint8Array(0), children: new Map() }),
+      tree.make({ perms: [{ letter: 'n', domid: 0 }], value: new Uint8Array(0), children: new Map() }),
     );
     arena.setUser(SLOT.nextTx, 1);
   }
@@ -90,7 +101,8 @@ export class Store {
   private rootOf(who: Who, txId: number): number {
     return txId === 0 ? this.root : this.transaction(who, txId).value.root;
   }
-  private transaction(who: Who, txId: number): { readonly handle: number; readonly value: Transaction } {
+  /** ENOENT unless `who` has begun transaction `txId`. */
+  transaction(who: Who, txId: number): { readonly handle: number; readonly value: Transaction } {
     return (
       this.transactions.entries().find((t) => t.value.id === txId && t.value.domid === who.domid) ??
       fail('ENOENT')
@@ -134,9 +146,7 @@ export class Store {
 
   private commitRoot(who: Who, txId: number, root: number, change: Change): void {
     if (txId !== 0) {
-      const t = this.transaction(who, txId);
-      this.transactions.replace(t.handle, { ...t.value, root, changes: [...t.value.changes, change] });
-      this.tree.unref(t.value.root);
+      this.changeTransaction(who, txId, root, change);
       return;
     }
     const old = this.root;
@@ -144,6 +154,22 @@ export class Store {
     this.arena.setUser(SLOT.generation, this.generation + 1);
     this.tree.unref(old);
     this.fire(change);
+  }
+
+  /** A transaction goes on with another root, which is given up if it cannot. */
+  private changeTransaction(who: Who, txId: number, root: number, change: Change): void {
+    const t = this.transaction(who, txId);
+    const last = t.value.changes[t.value.changes.length - 1];
+    const again = last?.path === change.path && last.removed === change.removed;
+    const changes = again ? t.value.changes : [...t.value.changes, change];
+    try {
+      if (changes.length > QUOTA.changes && !who.privileged) fail('ENOSPC');
+      this.transactions.replace(t.handle, { ...t.value, root, changes });
+    } catch (error) {
+      this.tree.unref(root);
+      throw error;
+    }
+    this.tree.unref(t.value.root);
   }
 
   /** Creates missing parents, each with its parent's permissions and, for an unprivileged creator, itself as the owner. */
@@ -169,21 +195,12 @@ export class Store {
     if (!allowed(parent.perms, who.domid, who.privileged, 'w')) fail('EACCES');
     let depth = parts.length;
     while (depth > 1 && this.tree.find(root, parts.slice(0, depth - 1)) === 0) depth--;
-    this.quota(who, root, parts.length - depth + 1, value?.length ?? 0);
+    const names = parts.slice(depth - 1).reduce((n, part) => n + part.length, 0);
+    this.quota(who, root, parts.length - depth + 1, names + (value?.length ?? 0));
     const perms = who.privileged
       ? parent.perms
       : [{ letter: parent.perms[0]!.letter, domid: who.domid }, ...parent.perms.slice(1)];
-    let made = root;
-    this.tree.ref(root);
-    for (let n = depth; n <= parts.length; n++) {
-      const next = this.tree.replace(made, parts.slice(0, n), () => ({
-        perms,
-        value: n === parts.length && value ? value : new Uint8Array(0),
-        children: new Map(),
-      }));
-      this.tree.unref(made);
-      made = next;
-    }
+    const made = this.tree.graft(root, parts, depth, { perms, value: value ?? new Uint8Array(0) });
     this.commitRoot(who, txId, made, { path, removed: false });
   }
   private quota(who: Who, root: number, nodes: number, bytes: number): void {
@@ -195,12 +212,14 @@ export class Store {
   remove(who: Who, txId: number, path: string): void {
     const root = this.rootOf(who, txId);
     const parts = this.parts(path);
-    if (parts.length === 0) fail('EINVAL');
-    if (this.tree.find(root, parts) === 0) {
-      if (this.tree.find(root, parts.slice(0, -1)) === 0) fail('ENOENT');
-      return;
+    try {
+      this.get(who, root, path, 'w');
+    } catch (error) {
+      const missing = error instanceof StoreError && error.errno === 'ENOENT';
+      if (missing && this.tree.find(root, parts.slice(0, -1)) !== 0) return;
+      throw error;
     }
-    this.get(who, root, path, 'w');
+    if (parts.length === 0) fail('EINVAL');
     this.commitRoot(
       who,
       txId,
@@ -256,6 +275,15 @@ export class Store {
     for (const change of t.changes) this.fire(change);
   }
 
+  /** The roots that transactions hold. */
+  snapshots(): number[] {
+    return this.transactions.entries().map((t) => t.value.root);
+  }
+  /** Bytes of the arena in watches and transactions. */
+  listsCost(): number {
+    return this.watches.cost() + this.transactions.cost();
+  }
+
   // ---- watches ----
 
   watch(who: Who, given: string, token: string, depth: number): void {
@@ -266,7 +294,6 @@ export class Store {
     const own = this.watches.entries().filter((w) => w.value.domid === who.domid);
     if (own.some((w) => w.value.path === path && w.value.token === token)) fail('EEXIST');
     if (own.length >= QUOTA.watches && !who.privileged) fail('ENOSPC');
-    if (token.length > XS_REL_PATH_MAX) fail('ENOSPC');
     this.watches.add({ domid: who.domid, path, token, relative: !special && !given.startsWith('/'), depth });
     this.fired.push({ domid: who.domid, path: given, token });
   }
@@ -280,6 +307,7 @@ export class Store {
   }
   private fire(change: Change): void {
     for (const { value: w } of this.watches.entries()) {
+      if (w.path.startsWith('@')) continue;
       const below = change.path === w.path || (w.path === '/' ? true : change.path.startsWith(`${w.path}/`));
       const above = change.removed && w.path.startsWith(`${change.path}/`);
       if (!below && !above) continue;
@@ -288,11 +316,9 @@ export class Store {
       const path = below ? change.path : w.path;
       if (!this.mayHear(w.domid, path)) continue;
       const prefix = `/local/domain/${w.domid}/`;
-      this.fired.push({
-        domid: w.domid,
-        path: w.relative && path.startsWith(prefix) ? path.slice(prefix.length) : path,
-        token: w.token,
-      });
+      const told = w.relative && path.startsWith(prefix) ? path.slice(prefix.length) : path;
+      if (told.length + w.token.length + 2 > XS_PAYLOAD_MAX) continue; // no message can hold it
+      this.fired.push({ domid: w.domid, path: told, token: w.token });
     }
   }
   /** A domain hears only of nodes it may read; of a removed one, if it may read where it was. */
@@ -316,15 +342,42 @@ export class Store {
       this.tree.unref(value.root);
     }
   }
+  /**
+   * Nothing is left that a later domain of this number could inherit (XSA-322, XSA-417): `homes` go, nodes that the domain owns elsewhere
+   * go with all below them, its entries in other nodes' permissions go. Throws ENOSPC when there is no memory for the copies.
+   */
+  purge(domid: number, homes: readonly string[]): void {
+    this.forget(domid);
+    for (const path of homes) if (this.exists(path)) this.remove(TOOLSTACK, 0, path);
+    for (const { path, perms } of this.named(domid)) {
+      if (perms[0]!.domid === domid) this.remove(TOOLSTACK, 0, path);
+      else {
+        const left = perms.filter((p) => p.domid !== domid);
+        this.setPerms(TOOLSTACK, 0, path, left);
+      }
+    }
+  }
+  /** Nodes whose permissions name a domain, outermost first; what lies below a node that it owns is left out. */
+  private named(domid: number): { readonly path: string; readonly perms: readonly Perm[] }[] {
+    const found: { path: string; perms: readonly Perm[] }[] = [];
+    const work: { path: string; handle: number }[] = [{ path: '', handle: this.root }];
+    for (let at = work.pop(); at !== undefined; at = work.pop()) {
+      const node = this.tree.load(at.handle);
+      if (node.perms.some((p) => p.domid === domid)) found.push({ path: at.path || '/', perms: node.perms });
+      if (node.perms[0]?.domid === domid) continue;
+      for (const [name, handle] of node.children) work.push({ path: `${at.path}/${name}`, handle });
+    }
+    return found;
+  }
+
   /** The toolstack's own writes. */
   put(path: string, value: string, perms?: readonly Perm[]): void {
-    const who = { domid: 0, privileged: true };
-    this.write(who, 0, path, bytesOf(value));
-    if (perms) this.setPerms(who, 0, path, perms);
+    this.write(TOOLSTACK, 0, path, bytesOf(value));
+    if (perms) this.setPerms(TOOLSTACK, 0, path, perms);
   }
   text(path: string): string | undefined {
     try {
-      return textOf(this.read({ domid: 0, privileged: true }, 0, path));
+      return textOf(this.read(TOOLSTACK, 0, path));
     } catch (error) {
       if (error instanceof StoreError) return undefined;
       throw error;

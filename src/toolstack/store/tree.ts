@@ -2,7 +2,7 @@
 // transaction is nothing but a root of its own, and leaving it costs nothing.
 
 import type { Arena } from '../../memory/arena.ts';
-import { bytesOf, fail, QUOTA, textOf } from './protocol.ts';
+import { bytesOf, fail, textOf } from './protocol.ts';
 
 export interface Perm {
   /** 'n' none, 'r' read, 'w' write, 'b' both. */
@@ -141,18 +141,45 @@ export class Tree {
     return step(root, 0);
   }
 
+  /**
+   * A root with new nodes at parts[0 … depth-1], parts[0 … depth], … down to all of `parts`: the last holds the value, those above it
+   * nothing. The parent of the first must exist, the first must not.
+   */
+  graft(root: number, parts: readonly string[], depth: number, leaf: Omit<Node, 'children'>): number {
+    const empty = { perms: leaf.perms, value: new Uint8Array(0) };
+    let below = 0;
+    try {
+      for (let n = parts.length; n > depth; n--) {
+        const last = n === parts.length;
+        const made = this.make({
+          ...(last ? leaf : empty),
+          children: new Map(last ? [] : [[parts[n]!, below]]),
+        });
+        if (below !== 0) this.unref(below);
+        below = made;
+      }
+      const top: Node =
+        below === 0
+          ? { ...leaf, children: new Map() }
+          : { ...empty, children: new Map([[parts[depth]!, below]]) };
+      return this.replace(root, parts.slice(0, depth), () => top);
+    } finally {
+      if (below !== 0) this.unref(below);
+    }
+  }
+
   /** Nodes below (and with) a handle that `domid` owns: what its quota counts. */
   owned(handle: number, domid: number): { nodes: number; bytes: number } {
     let nodes = 0,
       bytes = 0;
-    const work = [handle];
-    for (let h = work.pop(); h !== undefined; h = work.pop()) {
-      const node = this.load(h);
+    const work: { name: string; handle: number }[] = [{ name: '', handle }];
+    for (let at = work.pop(); at !== undefined; at = work.pop()) {
+      const node = this.load(at.handle);
       if (node.perms[0]?.domid === domid) {
         nodes++;
-        bytes += node.value.length;
+        bytes += at.name.length + node.value.length;
       }
-      work.push(...node.children.values());
+      for (const [name, child] of node.children) work.push({ name, handle: child });
     }
     return { nodes, bytes };
   }
@@ -176,4 +203,3 @@ export function parsePerm(text: string): Perm {
   if (!match || Number(match[2]) > 0x7fff) return fail('EINVAL');
   return { letter: match[1] as Perm['letter'], domid: Number(match[2]) };
 }
-export const nodeTooBig = (value: Uint8Array): boolean => value.length > QUOTA.nodeSize;
