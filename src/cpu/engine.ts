@@ -4,6 +4,7 @@
 import type { Frames } from '../memory/frames.ts';
 import type { Memory } from '../memory/memory.ts';
 import type { Recorder } from '../trace/recorder.ts';
+import type { Bus } from './bus.ts';
 import type { ExitReason } from './vcpu.ts';
 
 export const ENGINES = ['reference'] as const;
@@ -13,6 +14,8 @@ export interface Platform {
   readonly m: Memory;
   readonly frames: Frames;
   readonly trace: Recorder;
+  /** Devices of the bare machine; a machine of Xen has none. */
+  readonly bus?: Bus;
 }
 
 export interface Engine {
@@ -29,6 +32,11 @@ export interface Engine {
    * On success EIP is past it (no tick is counted here). 'unhandled': env refused or the instruction is not emulatable; nothing changed.
    */
   emulate(v: number, env: SystemEnv): EmulateResult;
+  /**
+   * Bare machine: delivers an external interrupt or an NMI through the IDT between two instructions, as one tick; faults on the way are
+   * delivered in its place. The caller has looked at IF, the shadow and NMI blocking. Returns EXIT.budget or EXIT.shutdown.
+   */
+  interrupt(v: number, vector: number, kind: 'external' | 'nmi'): ExitReason;
   /** Drops everything cached. Must never change what the machine does. */
   dropCaches(): void;
 }

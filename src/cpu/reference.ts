@@ -164,6 +164,18 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
     this.deliverEvent(true);
   }
 
+  interrupt(v: number, vector: number, kind: 'external' | 'nmi'): ExitReason {
+    this.enterVcpu(v);
+    this.left = 1;
+    if (kind === 'nmi') this.m.w32(v + VCPU.nmiBlocked, 1);
+    this.m.w32(v + VCPU.halted, 0);
+    this.faultVector = vector;
+    this.faultHasCode = false;
+    this.deliverEvent(false);
+    this.leaveVcpu();
+    return this.exit;
+  }
+
   /** Delivers the exception in the fault… fields; faults on the way make it a double fault, then a shutdown. */
   private deliverEvent(resume: boolean): void {
     let first = -1;

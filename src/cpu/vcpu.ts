@@ -58,12 +58,17 @@ export const VCPU = layout('VCPU', {
   beliefs: ['u32', 8], // BELIEF
   fpu: ['u8', 512],
   cpuidPolicy: 'u32',
+  intr: 'u32', // bare: VCPU_INTR, what devices ask of the processor
+  nmiBlocked: 'u32', // bare: an NMI is being handled, until the next IRET
 });
 
 /** Where a DOMAIN record keeps its domid: all that a processor knows of domains, for the records it writes. */
 export const DOMID_OFFSET = 4;
 
 export const VCPU_MODE = { bare: 0, pv: 1, service: 2 } as const;
+
+/** Bits of VCPU.intr. */
+export const VCPU_INTR = { line: 1, nmi: 2 } as const;
 
 /** Indices into `beliefs`: what ring 0 of the guest's own machine would have answered. */
 export const BELIEF = { eflagsIf: 0, iopl: 1, idtrBase: 2, gdtrBase: 3, ldtr: 4, tr: 5, cr0: 6 } as const;
@@ -75,6 +80,7 @@ export const EXIT = {
   halt: 2, // bare: HLT executed
   shutdown: 3, // bare: triple fault
   stop: 4, // an engine-level stop (breakpoint); nothing of the machine changed
+  interrupt: 5, // bare: VCPU.intr asks and the processor may take it now (IF, no shadow; NMI not blocked); nothing was delivered
 } as const;
 export type ExitReason = number;
 
