@@ -22,6 +22,9 @@ class TinyEngine implements Engine {
   emulate(): never {
     throw new Error('not here');
   }
+  interrupt(): never {
+    throw new Error('not here');
+  }
   dropCaches(): void {}
 
   /** The walk of PAE paging, 4 KiB and 2 MiB pages; throws where nothing is present. */

@@ -64,6 +64,9 @@ export function eventBench(): EventBench {
   const engine: Engine = {
     name: 'reference',
     run: () => 0,
+    interrupt: () => {
+      throw new Error('no engine here');
+    },
     emulate: () => {
       throw new Error('no engine here');
     },

@@ -66,6 +66,9 @@ export function bench(): Bench {
   const engine: Engine = {
     name: 'reference',
     run: (v) => b.run(v),
+    interrupt: () => {
+      throw new Error('no bare machine here');
+    },
     emulate: (v, env) => {
       b.env = env;
       return { kind: b.emulate(v, env), mnemonic: '', bytes: new Uint8Array(0) };
