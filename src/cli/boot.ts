@@ -184,7 +184,8 @@ function fresh(
   const images = (sha: string): Uint8Array | undefined => files.get(sha);
   startAll(machine, config(options, files), images);
   const timeline = new Timeline(machine, images, { hostSlice: options.hostSlice });
-  if (input && input.length > 0) timeline.log.append({ kind: 'console', domid: 1, bytes: [...input] });
+  if (input && input.length > 0)
+    timeline.log.append({ kind: 'console', domid: 1, bytes: [...input], hold: true });
   timeline.log.append({ kind: 'closeInput' });
   return timeline;
 }

@@ -1,6 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EXIT, VCPU } from '../cpu/vcpu.ts';
 import { OUT, TRAP_KIND } from '../trace/records.ts';
+import { queueInput } from './console-input.ts';
 import { copyFromGuest, copyToGuest, fields } from './guest-access.ts';
 import { HYPERCALLS } from './hypercalls.ts';
 import { ruleSentence } from './rules.ts';
@@ -106,6 +107,18 @@ describe('console_io', () => {
     expect(g.call(18, 1, 10, DATA)).toBe(0);
     expect(g.call(18, 1, 0x80000000, DATA)).toBe(-7);
     expect(g.call(18, 7, 10, DATA)).toBe(-38);
+  });
+  it('hands waiting input to a privileged reader, nothing of it lost where it cannot be written', () => {
+    const g = caller();
+    g.m.w32(g.d + DOMAIN.privileged, 1);
+    queueInput(g.b.x, g.d, Uint8Array.from(ascii('typed')));
+    g.m.w32(g.d + DOMAIN.consoleHeld, 1);
+    expect(g.call(18, 1, 10, 0)).toBe(-14);
+    expect(g.call(18, 1, 3, DATA)).toBe(3);
+    expect(g.call(18, 1, 10, DATA + 3)).toBe(2);
+    expect(String.fromCharCode(...g.read(DATA, 5))).toBe('typed');
+    expect(g.m.r32(g.d + DOMAIN.consoleHeld)).toBe(0);
+    expect(g.call(18, 1, 10, DATA)).toBe(0);
   });
   it('continues a long write by going back to the instruction', () => {
     const g = caller();

@@ -5,8 +5,10 @@ import { VCPU } from '../cpu/vcpu.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
 import { ERRNO } from './abi/errno.ts';
 import { continueHypercall, mayContinue } from './continuation.ts';
-import { copyFromGuest } from './guest-access.ts';
+import { peekInput, releaseInput, takeInput } from './console-input.ts';
+import { copyFromGuest, copyToGuest } from './guest-access.ts';
 import type { HypercallHandler } from './hypercall-types.ts';
+import { refuse } from './refuse.ts';
 import { DOMAIN } from './state.ts';
 import type { Xen } from './xen.ts';
 
@@ -92,11 +94,22 @@ function write(x: Xen, v: number, count: number, buffer: number): number {
   return result;
 }
 
-/** console_io(cmd, count, buffer*): 0 for a write; reading returns the number of bytes, of which there are none. */
+/** Hands input that waits to the caller; the number of bytes. Reading is waiting: input held for that moment comes at once. */
+function read(x: Xen, v: number, count: number, buffer: number): number {
+  const d = x.domainOf(v);
+  releaseInput(x, d);
+  const bytes = peekInput(x, d, count);
+  if (!copyToGuest(x, v, buffer, bytes)) return refuse(x, ERRNO.EFAULT, 'console.buffer-writable', buffer);
+  takeInput(x, d, bytes.length);
+  return bytes.length;
+}
+
+/** console_io(cmd, count, buffer*): 0 for a write, the number of bytes for a read. */
 export const doConsoleIo: HypercallHandler = (x, v, [cmd, count, buffer]) => {
   const privileged = x.m.r32(x.domainOf(v) + DOMAIN.privileged) !== 0;
   if (!privileged && !x.check('console.privilege', cmd === CONSOLEIO_write, cmd)) return -ERRNO.EPERM;
   if (cmd === CONSOLEIO_write) return write(x, v, count, buffer);
   if (!x.check('console.command', cmd === CONSOLEIO_read, cmd)) return -ERRNO.ENOSYS;
-  return x.check('console.read-size', count <= 0x7fffffff, count) ? 0 : -ERRNO.E2BIG;
+  if (!x.check('console.read-size', count <= 0x7fffffff, count)) return -ERRNO.E2BIG;
+  return read(x, v, count, buffer);
 };

@@ -4,6 +4,7 @@
 import { HEADER } from '../memory/map.ts';
 import { MACHINE } from '../trace/recorder.ts';
 import { SWITCH } from '../trace/records.ts';
+import { releaseInput } from './console-input.ts';
 import { raiseVirq } from './event-channels.ts';
 import { shutdownDomain, SHUTDOWN } from './lifecycle.ts';
 import { giveUp, queueLength, runstate, wake } from './run-queue.ts';
@@ -20,7 +21,7 @@ export function nextDeadline(x: Xen): number {
   const current = x.current;
   if (current !== 0 && runstate(x, current) === RUNSTATE.running) {
     if (m.r64(xv(current) + XVCPU.periodic) !== 0) T = sooner(T, m.r64(xv(current) + XVCPU.periodicNext));
-    if (queueLength(x) !== 0) T = sooner(T, m.r64(HEADER + MACHINE.sliceEnd));
+    if (sliceEnds(x, current)) T = sooner(T, m.r64(HEADER + MACHINE.sliceEnd));
   }
   return T;
 }
@@ -45,11 +46,18 @@ export function onDeadline(x: Xen): void {
   if (current !== 0 && runstate(x, current) === RUNSTATE.running) {
     trace.cause = 0;
     periodicTick(x, current);
-    if (queueLength(x) !== 0 && due(HEADER + MACHINE.sliceEnd)) giveUp(x, current, SWITCH.slice);
+    if (sliceEnds(x, current) && due(HEADER + MACHINE.sliceEnd)) {
+      releaseInput(x, x.domainOf(current));
+      if (queueLength(x) !== 0) giveUp(x, current, SWITCH.slice);
+    }
   }
   refreshDeadline(x);
   trace.cause = before;
 }
+
+/** Somebody waits for the pCPU, or input waits for a guest that may spin on its ring for ever. */
+const sliceEnds = (x: Xen, current: number): boolean =>
+  queueLength(x) !== 0 || x.m.r32(x.domainOf(current) + DOMAIN.consoleHeld) !== 0;
 
 function singleshot(x: Xen, v: number): void {
   const at = xv(v) + XVCPU.singleshot;

@@ -8,6 +8,7 @@ import { NOBODY } from '../trace/recorder.ts';
 import { DOMAIN_OP, OUT, PH, RT } from '../trace/records.ts';
 import { DOMID_FIRST_RESERVED, DOMID_SERVICE } from './abi/domid.ts';
 import { dropGdt } from './descriptors.ts';
+import { dropConsoleInput } from './console-input.ts';
 import { closeAllPorts } from './event-channels.ts';
 import { destroyGrants, initGrantTable } from './grant-table.ts';
 import { setM2p } from './m2p.ts';
@@ -174,6 +175,7 @@ export function destroyDomain(x: Xen, d: number): void {
     const v = m.r32(d + DOMAIN.vcpus + 4 * id);
     if (v !== 0) destroyVcpu(x, v);
   }
+  dropConsoleInput(x, d);
   unpinAll(x, domid);
   forgetM2p(x, domid);
   releaseDomainFrames(x, d);

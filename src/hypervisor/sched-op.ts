@@ -10,6 +10,7 @@ import { copyFromGuest, fields, getGuest32, nestedHandleOk } from './guest-acces
 import type { HypercallArgs } from './hypercall-types.ts';
 import { recordShutdownCode, shutdownDomain } from './lifecycle.ts';
 import { refuse } from './refuse.ts';
+import { releaseInput } from './console-input.ts';
 import { block, giveUp } from './run-queue.ts';
 import { DOMAIN, findDomain, XVCPU, xv } from './state.ts';
 import { NR_WATCHDOGS, refreshDeadline } from './timer-deadline.ts';
@@ -83,6 +84,7 @@ export function doSchedOpCompat(x: Xen, v: number, args: HypercallArgs): number 
 
 function doYield(x: Xen, v: number): number {
   x.act('sched.yield');
+  releaseInput(x, x.domainOf(v));
   giveUp(x, v, SWITCH.yield);
   return 0;
 }
@@ -90,6 +92,7 @@ function doYield(x: Xen, v: number): number {
 /** Opens the event mask and sleeps, unless an event is waiting: the check and the sleep are one, so no wake-up is lost. */
 function doBlock(x: Xen, v: number): number {
   x.frames.write8(vcpuInfo(x, v) + VCPU_INFO.upcallMask, 0);
+  releaseInput(x, x.domainOf(v));
   const pending = eventDeliverable(x, v);
   x.act('sched.block', [pending ? 1 : 0]);
   if (!pending) block(x, v, SWITCH.block);
@@ -108,6 +111,7 @@ function poll(x: Xen, v: number, arg: number): number {
   const bytes = copyFromGuest(x, v, arg, 16);
   if (!bytes) return refuse(x, ERRNO.EFAULT, 'sched.argument-readable', arg, 16);
   const a = fields(bytes);
+  releaseInput(x, x.domainOf(v));
   const list = a.getUint32(0, true),
     nr = a.getUint32(4, true);
   if (!x.check('sched.poll-count', nr <= MAX_POLL_PORTS, nr, MAX_POLL_PORTS)) return -ERRNO.EINVAL;

@@ -84,9 +84,10 @@ export const DOMAIN = layout('DOMAIN', {
   shutdownRecorded: 'u32', // 1: shutdownCode holds a code, and the first one stays
   consoleBroken: 'u32', // 1: xenconsoled gave this console ring up
   consoleInputMfn: 'u32', // Xen frame with console input that waits for room in the ring, 0 = none
+  consoleHeld: 'u32', // 1: that input is kept until the domain first waits
   memoryMapEntries: 'u32', // E820 entries set for this domain, 0 = the builder's one
   memoryMapFrames: ['u32', 5], // Xen frames they lie in, 0 = none
-  extra: ['u32', 58],
+  extra: ['u32', 57],
 });
 export const DOMAIN_KIND = { none: 0, pv: 1, service: 2, xen: 3 } as const;
 export const DOMAIN_STATE = {

@@ -80,7 +80,7 @@ export function applyAct(machine: XenMachine, act: InputAct, images: Images): vo
       const bytes = Uint8Array.from(act.bytes);
       note([act.domid], bytes);
       const d = findDomain(m, act.domid);
-      if (d) queueConsoleInput(machine.x, d, bytes);
+      if (d) queueConsoleInput(machine.x, d, bytes, act.hold);
       break;
     }
     case 'editMemory': {

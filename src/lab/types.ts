@@ -30,7 +30,13 @@ export interface LabConfig {
 /** One act from outside, stamped with the place in the stream where it happened. */
 export type InputEntry = { readonly T: number; readonly seq: number } & InputAct;
 export type InputAct =
-  | { readonly kind: 'console'; readonly domid: number; readonly bytes: readonly number[] }
+  /** `hold`: kept until the domain first waits for something. */
+  | {
+      readonly kind: 'console';
+      readonly domid: number;
+      readonly bytes: readonly number[];
+      readonly hold?: true;
+    }
   | {
       readonly kind: 'editMemory';
       readonly maddr: number;

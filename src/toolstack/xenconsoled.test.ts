@@ -22,7 +22,8 @@ import {
 import { PAGE_SIZE } from '../memory/map.ts';
 import type { TraceRecord } from '../trace/records.ts';
 import { createServiceDomain, type Daemons, runService, serviceBusy } from './service.ts';
-import { queueConsoleInput, serviceConsole, waitingInput, XENCONS } from './xenconsoled.ts';
+import { releaseInput, waitingInput } from '../hypervisor/console-input.ts';
+import { queueConsoleInput, serviceConsole, XENCONS } from './xenconsoled.ts';
 
 interface Setup {
   readonly b: EventBench;
@@ -155,6 +156,24 @@ describe('serviceConsole', () => {
     expect(s.b.refused()).toEqual(['console.page', 'console.page']);
     expect([...x.frames.copyOut(a.other * PAGE_SIZE, PAGE_SIZE)]).toEqual(before);
     expect(x.frames.read8(at(c, XENCONS.connection))).toBe(1);
+  });
+
+  it('keeps input that is held until the guest first waits', () => {
+    const s = setup(),
+      [g] = s.guests as [Guest],
+      { x } = s.b;
+    expect(queueConsoleInput(x, g.d, bytes('early'), true)).toBe(5);
+    print(s.b, g, 'hello');
+    sendPort(x, g.d, x.m.r32(g.d + DOMAIN.consolePort));
+    drainService(s);
+    expect(shown(s.b.records(), g.domid)).toBe('hello');
+    expect(take(s.b, g)).toBe('');
+    releaseInput(x, g.d);
+    drainService(s);
+    expect(take(s.b, g)).toBe('early');
+    queueConsoleInput(x, g.d, bytes('later'));
+    drainService(s);
+    expect(take(s.b, g)).toBe('later');
   });
 
   it('passes any input on, whole and in order, however little room there is', () => {

@@ -3,13 +3,11 @@
 // a writable reference while it lasts, indices are checked, and a guest that breaks its ring loses its console and nothing else.
 
 import { DOMID_SERVICE } from '../hypervisor/abi/domid.ts';
-import { sendPort, setPending } from '../hypervisor/event-channels.ts';
-import { allocXenFrame, freeXenFrame } from '../hypervisor/page-alloc.ts';
+import { sendPort } from '../hypervisor/event-channels.ts';
+import { announceInput, dropConsoleInput, queueInput, takeInput } from '../hypervisor/console-input.ts';
 import { getPageAndType, putPageAndType } from '../hypervisor/page-info.ts';
 import { DOMAIN, findDomain, PGT_writable_page } from '../hypervisor/state.ts';
 import type { Xen } from '../hypervisor/xen.ts';
-import { INVALID_MFN } from '../memory/addresses.ts';
-import { layout } from '../memory/layout.ts';
 import { PAGE_SIZE } from '../memory/map.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
 
@@ -29,16 +27,6 @@ const CONNECTED = 0;
 const TICKS_PER_MESSAGE = 200,
   BYTES_PER_TICK = 16;
 const CHANNEL_PV = 1;
-
-/** A frame of waiting input; frames are chained from DOMAIN.consoleInputMfn, oldest first. */
-export const INPUT_FRAME = layout('INPUT_FRAME', {
-  next: 'u32',
-  start: 'u32',
-  end: 'u32',
-  pad: 'u32',
-  data: ['u8', PAGE_SIZE - 16],
-});
-const INPUT_CAPACITY = PAGE_SIZE - INPUT_FRAME.data;
 
 const cost = (bytes: number): number =>
   bytes === 0 ? 0 : TICKS_PER_MESSAGE + Math.ceil(bytes / BYTES_PER_TICK);
@@ -95,7 +83,8 @@ function drain(x: Xen, d: number, page: number, cons: number, prod: number): num
 function feed(x: Xen, d: number, page: number, cons: number, prod: number): number {
   const { frames } = x;
   const room = XENCONS.inSize - ((prod - cons) >>> 0);
-  const bytes = takeInput(x, d, room);
+  const held = x.m.r32(d + DOMAIN.consoleHeld) !== 0;
+  const bytes = takeInput(x, d, held ? 0 : room);
   if (bytes.length === 0) return 0;
   bytes.forEach((b, i) => {
     frames.write8(page + XENCONS.in + ((prod + i) & (XENCONS.inSize - 1)), b);
@@ -124,84 +113,14 @@ function notify(x: Xen, d: number): void {
 }
 
 /**
- * Queues input for the console of domain d and makes the service domain look at it. Returns how many bytes were taken: fewer than given
- * only when Xen has no frame left, none when the domain has no working console.
+ * Queues input for the console of domain d and makes the service domain look at it, at once or, with `hold`, when the domain first waits for
+ * something. Returns how many bytes were taken: fewer than given only when Xen has no frame left, none when the domain has no working console.
  */
-export function queueConsoleInput(x: Xen, d: number, bytes: Uint8Array): number {
-  if (x.m.r32(d + DOMAIN.consoleMfn) === 0 || x.m.r32(d + DOMAIN.consoleBroken) !== 0) return 0;
-  const { frames } = x;
-  let done = 0;
-  while (done < bytes.length) {
-    const at = tailWithRoom(x, d);
-    if (at === 0) break;
-    const end = frames.read32(at + INPUT_FRAME.end);
-    const n = Math.min(bytes.length - done, INPUT_CAPACITY - end);
-    frames.copyIn(at + INPUT_FRAME.data + end, bytes.subarray(done, done + n));
-    frames.write32(at + INPUT_FRAME.end, end + n);
-    done += n;
-  }
-  const service = findDomain(x.m, DOMID_SERVICE),
-    port = x.m.r32(d + DOMAIN.consoleRemotePort);
-  if (done > 0 && service !== 0 && port !== 0) setPending(x, service, port);
+export function queueConsoleInput(x: Xen, d: number, bytes: Uint8Array, hold = false): number {
+  const ring = x.m.r32(d + DOMAIN.consoleMfn) !== 0 && x.m.r32(d + DOMAIN.consoleBroken) === 0;
+  if (!ring && x.m.r32(d + DOMAIN.privileged) === 0) return 0;
+  const done = queueInput(x, d, bytes);
+  if (hold) x.m.w32(d + DOMAIN.consoleHeld, 1);
+  else announceInput(x, d);
   return done;
-}
-
-/** Machine address of the last frame of the queue if bytes fit into it, else of a new one; 0 when Xen has none left. */
-function tailWithRoom(x: Xen, d: number): number {
-  const { frames } = x;
-  let last = 0;
-  for (let mfn = x.m.r32(d + DOMAIN.consoleInputMfn); mfn !== 0; mfn = frames.read32(last + INPUT_FRAME.next))
-    last = mfn * PAGE_SIZE;
-  if (last !== 0 && frames.read32(last + INPUT_FRAME.end) < INPUT_CAPACITY) return last;
-  const mfn = allocXenFrame(x, 0);
-  if (mfn === INVALID_MFN) return 0;
-  if (last === 0) x.m.w32(d + DOMAIN.consoleInputMfn, mfn);
-  else frames.write32(last + INPUT_FRAME.next, mfn);
-  return mfn * PAGE_SIZE;
-}
-
-/** Takes at most `limit` bytes from the front of the queue and frees frames that have become empty. */
-function takeInput(x: Xen, d: number, limit: number): Uint8Array {
-  const { frames, m } = x;
-  const out = new Uint8Array(Math.min(limit, waitingInput(x, d)));
-  for (let done = 0; done < out.length; ) {
-    const mfn = m.r32(d + DOMAIN.consoleInputMfn),
-      at = mfn * PAGE_SIZE;
-    const start = frames.read32(at + INPUT_FRAME.start),
-      end = frames.read32(at + INPUT_FRAME.end);
-    const n = Math.min(out.length - done, end - start);
-    out.set(frames.copyOut(at + INPUT_FRAME.data + start, n), done);
-    done += n;
-    frames.write32(at + INPUT_FRAME.start, start + n);
-    if (start + n === end) {
-      m.w32(d + DOMAIN.consoleInputMfn, frames.read32(at + INPUT_FRAME.next));
-      freeXenFrame(x, mfn, 0);
-    }
-  }
-  return out;
-}
-
-/** Bytes that wait for room in the ring. */
-export function waitingInput(x: Xen, d: number): number {
-  let n = 0;
-  for (
-    let mfn = x.m.r32(d + DOMAIN.consoleInputMfn);
-    mfn !== 0;
-    mfn = x.frames.read32(mfn * PAGE_SIZE + INPUT_FRAME.next)
-  ) {
-    n +=
-      x.frames.read32(mfn * PAGE_SIZE + INPUT_FRAME.end) -
-      x.frames.read32(mfn * PAGE_SIZE + INPUT_FRAME.start);
-  }
-  return n;
-}
-
-/** Forgets input that waits for domain d: its console is broken or the domain is about to go. */
-export function dropConsoleInput(x: Xen, d: number): void {
-  for (let mfn = x.m.r32(d + DOMAIN.consoleInputMfn); mfn !== 0; ) {
-    const next = x.frames.read32(mfn * PAGE_SIZE + INPUT_FRAME.next);
-    freeXenFrame(x, mfn, 0);
-    mfn = next;
-  }
-  x.m.w32(d + DOMAIN.consoleInputMfn, 0);
 }

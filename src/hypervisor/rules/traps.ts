@@ -180,6 +180,11 @@ export const RULES_TRAPS = [
     'console_io에는 쓰기(0)와 읽기(1)가 있습니다. 요청된 것은 {0:dec}입니다.',
   ],
   [
+    'console.buffer-writable',
+    'Input can be read only into memory of the caller that can be written: not at {0:hex}.',
+    '입력은 호출한 도메인이 쓸 수 있는 메모리로만 읽을 수 있습니다: {0:hex}은(는) 아닙니다.',
+  ],
+  [
     'console.read-size',
     'At most 2147483647 bytes can be read at once; {0:dec} were asked for.',
     '한 번에 2147483647바이트까지 읽을 수 있습니다. 요청은 {0:dec}바이트입니다.',
