@@ -19,6 +19,7 @@ import { Timeline } from '../lab/timeline.ts';
 import { type InputEntry, type LabConfig, MACHINE_VERSION } from '../lab/types.ts';
 import { ConsoleWriter } from './console-writer.ts';
 import { crashReport } from './crash-report.ts';
+import { LiveInput } from './live-input.ts';
 import { startHosts } from './hosts.ts';
 import { type BootOptions, bootOptions, DEFAULT_EPOCH, USAGE, UsageError } from './options.ts';
 import { TraceFile } from './trace-file.ts';
@@ -80,11 +81,14 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
     traceFile?.record(seq);
   };
   timeline.begin();
+  const live = LiveInput.wanted(options.input) ? new LiveInput() : undefined;
+  if (live) err('ringside boot: what you type goes to the guest; Ctrl-] ends\r\n');
   let result: RunResult;
   let limited = false;
   let differences = 0;
   for (;;) {
     const slice = performance.now();
+    live?.pass(timeline);
     const due = options.saveAt && timeline.T < options.saveAt.T ? options.saveAt.T : NEVER;
     result = timeline.run({
       untilT: due,
@@ -108,13 +112,18 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
         if (differences++ < 20) err(`audit: ${d}\n`);
       }
     }
-    if (result.kind === 'ended' || result.kind === 'waiting') break;
+    if (result.kind === 'ended' || live?.closed) break;
+    if (result.kind === 'waiting') {
+      if (!live) break;
+      await live.more();
+    }
     if (timeline.ticks >= options.maxTicks || (performance.now() - started) / 1000 > options.timeoutSeconds) {
       limited = true;
       break;
     }
     await new Promise((resolve) => setImmediate(resolve));
   }
+  live?.end();
   hosts.stop();
   writer.end();
   traceFile?.end();
@@ -172,7 +181,7 @@ function fresh(
     if (d.ramdisk !== undefined) load(d.ramdisk);
   }
   const input =
-    options.input === undefined
+    options.input === undefined || LiveInput.wanted(options.input)
       ? undefined
       : new Uint8Array(readFileSync(options.input === '-' ? 0 : options.input));
   const m = allocate(MEMORY_MIB, options.hosts > 1);
@@ -186,7 +195,7 @@ function fresh(
   const timeline = new Timeline(machine, images, { hostSlice: options.hostSlice });
   if (input && input.length > 0)
     timeline.log.append({ kind: 'console', domid: 1, bytes: [...input], hold: true });
-  timeline.log.append({ kind: 'closeInput' });
+  if (!LiveInput.wanted(options.input)) timeline.log.append({ kind: 'closeInput' });
   return timeline;
 }
 
