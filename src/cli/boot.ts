@@ -47,7 +47,8 @@ export async function run(
     if (error instanceof UsageError) err(`ringside boot: ${error.message}\n${USAGE}`);
     else if (error instanceof ImageError || error instanceof ImageFileError)
       err(`ringside boot: ${error.message}\n`);
-    else if (isMissing(error)) err(`ringside boot: ${error.message}\n`);
+    else if (isMissing(error))
+      err(`ringside boot: ${UNREADABLE[error.code]}${error.path === undefined ? '' : `: ${error.path}`}\n`);
     else throw error;
     return 2;
   } finally {
@@ -55,11 +56,14 @@ export async function run(
   }
 }
 
-const isMissing = (e: unknown): e is Error =>
-  e instanceof Error &&
-  'code' in e &&
-  typeof e.code === 'string' &&
-  ['ENOENT', 'EISDIR', 'EACCES'].includes(e.code);
+const UNREADABLE: Readonly<Record<string, string>> = {
+  ENOENT: 'no such file',
+  EISDIR: 'a directory, not a file',
+  EACCES: 'not readable for you',
+  ENOTDIR: 'no such file',
+};
+const isMissing = (e: unknown): e is Error & { readonly code: string; readonly path?: string } =>
+  e instanceof Error && 'code' in e && typeof e.code === 'string' && e.code in UNREADABLE;
 
 async function boot(options: BootOptions, err: (text: string) => void): Promise<number> {
   const started = performance.now();
