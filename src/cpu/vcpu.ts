@@ -67,8 +67,11 @@ export const DOMID_OFFSET = 4;
 
 export const VCPU_MODE = { bare: 0, pv: 1, service: 2 } as const;
 
-/** Bits of VCPU.intr. */
-export const VCPU_INTR = { line: 1, nmi: 2 } as const;
+/**
+ * Bits of VCPU.intr. leave: a device moved a deadline, reset or ended the machine: the engine returns EXIT.budget before the next instruction
+ * (or iteration of a string instruction), whatever its budget. Only the supervisor clears it.
+ */
+export const VCPU_INTR = { line: 1, nmi: 2, leave: 4 } as const;
 
 /** Indices into `beliefs`: what ring 0 of the guest's own machine would have answered. */
 export const BELIEF = { eflagsIf: 0, iopl: 1, idtrBase: 2, gdtrBase: 3, ldtr: 4, tr: 5, cr0: 6 } as const;
