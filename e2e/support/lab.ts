@@ -32,7 +32,7 @@ function tap(): void {
       super(url, options);
       if (!String(url).includes('machine.worker')) return;
       const waiting = new Map<number, (value: unknown) => void>();
-      let id = 0;
+      let id = 1e9; // far from the numbers that the page gives its own questions
       const self: Tap = {
         state: undefined,
         ask: (request) =>

@@ -233,7 +233,7 @@ export class Controller {
       if (host.now() - this.lastPublish > PUBLISH_MS) {
         this.settled({ kind: 'user' }, phase);
         if (phase === 'seeking' && limits.untilT !== undefined)
-          this.publish({ progress: Math.min(1, (tl.T - from) / Math.max(1, limits.untilT - from)) });
+          this.publish({ progress: share(tl.T, from, limits.untilT) });
       }
       const spent = host.now() - start;
       if (pace !== Infinity && spent < SLICE_MS) await sleep(SLICE_MS - spent);
@@ -316,22 +316,29 @@ export class Controller {
     this.publish({ ticksPerSecond });
   }
 
-  async goto(moment: Moment): Promise<void> {
-    const { tl } = this;
-    this.publish({ phase: 'seeking', progress: 0 });
+  /**
+   * Goes to a moment; with `before`, to the last place between two ticks before it. One move as everybody outside sees it: the machine is
+   * not published on the way, except as progress of a journey that takes long.
+   */
+  async goto(moment: Moment, before = false): Promise<void> {
+    const { tl, host } = this;
     this.stopAsked = false;
-    let sliceEnd = this.host.now() + SLICE_MS;
-    let result = tl.goto(moment, () => this.host.now() > sliceEnd);
-    const from = tl.T;
-    while (result.kind === 'paused' && !this.stopAsked) {
-      this.publish({ progress: Math.min(1, (tl.T - from) / Math.max(1, moment.T - from)) });
-      await this.host.breathe();
-      sliceEnd = this.host.now() + SLICE_MS;
-      result = moment.within
-        ? tl.runToRecord(moment.seq, () => this.host.now() > sliceEnd)
-        : tl.run({ untilT: moment.T, untilSeq: moment.seq, pause: () => this.host.now() > sliceEnd });
+    let sliceEnd = host.now() + SLICE_MS;
+    const trip = tl.travel(moment, () => host.now() > sliceEnd);
+    let from: number | undefined;
+    for (;;) {
+      const stage = trip.next();
+      if (stage.done) {
+        if (before && stage.value.kind === 'phase') tl.back();
+        return this.finish(stage.value, { kind: 'step' });
+      }
+      if (this.stopAsked) return this.settled({ kind: 'user' });
+      from ??= tl.T;
+      if (this.state.phase !== 'seeking' || host.now() - this.lastPublish > PUBLISH_MS)
+        this.publish({ phase: 'seeking', progress: share(tl.T, from, moment.T) });
+      await host.breathe();
+      sliceEnd = host.now() + SLICE_MS;
     }
-    this.finish(result, { kind: 'step' });
   }
 
   // ---- stepping ----
@@ -552,4 +559,7 @@ export class Controller {
   }
 }
 
+/** How much of the way is behind, 0 … 1. */
+const share = (T: number, from: number, to: number): number =>
+  Math.min(1, (T - from) / Math.max(1, to - from));
 const sleep = (ms: number): Promise<void> => new Promise((resolve) => setTimeout(resolve, ms));

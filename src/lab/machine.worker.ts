@@ -88,7 +88,7 @@ async function serve(message: ToWorker): Promise<unknown> {
     case 'step':
       return controller.step(message.kind, message.direction, message.domid);
     case 'goto':
-      return controller.goto(message.moment);
+      return controller.goto(message.moment, message.before);
     case 'speed':
       return controller.setSpeed(message.ticksPerSecond);
     case 'input':

@@ -36,7 +36,7 @@ export type Request =
       readonly direction: Direction;
       readonly domid: number | undefined;
     }
-  | { readonly op: 'goto'; readonly moment: Moment }
+  | { readonly op: 'goto'; readonly moment: Moment; readonly before: boolean }
   | { readonly op: 'speed'; readonly ticksPerSecond: number }
   | { readonly op: 'input'; readonly domid: number; readonly bytes: Uint8Array }
   | { readonly op: 'edit'; readonly act: InputAct }

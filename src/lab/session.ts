@@ -136,8 +136,8 @@ class WorkerSession implements Session {
   step(kind: StepKind, direction: Direction, domid?: number): Promise<void> {
     return this.guarded(this.ask({ op: 'step', kind, direction, domid }));
   }
-  goto(moment: Moment): Promise<void> {
-    return this.guarded(this.ask({ op: 'goto', moment }));
+  goto(moment: Moment, before = false): Promise<void> {
+    return this.guarded(this.ask({ op: 'goto', moment, before }));
   }
   cancel(): void {
     void this.ask({ op: 'cancel' });

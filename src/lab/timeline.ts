@@ -181,36 +181,49 @@ export class Timeline {
     this.log.rewindTo(this.seq);
   }
 
-  /**
-   * Goes to a moment of the known history, or forward to one not yet known. `pause` is asked between slices; when it says so the
-   * machine stays where it is and the result is 'paused'.
-   */
-  goto(target: Moment, pause: () => boolean = () => false): RunResult {
-    if (target.within) {
-      if (this.within === target.seq) return { kind: 'phase', seq: target.seq };
-      const near = this.nearest((s) => s.seq < target.seq && s.T <= target.T);
-      if (this.within !== 0 || this.seq >= target.seq || this.seq < near.seq) this.restore(near);
-      this.approach(target, near);
-      return this.runToRecord(target.seq, pause);
+  /** Goes to a moment of the known history, or forward to one not yet known, without a pause. */
+  goto(target: Moment): RunResult {
+    const trip = this.travel(target, () => false);
+    for (;;) {
+      const stage = trip.next();
+      if (stage.done) return stage.value;
     }
-    const near = this.nearest((s) => s.seq <= target.seq && s.T <= target.T);
-    const ahead =
-      this.within === 0 &&
-      this.T <= target.T &&
-      this.seq <= target.seq &&
-      this.seq >= near.seq &&
-      this.T >= near.T;
-    if (!ahead) this.restore(near);
-    if (this.T === target.T && this.seq >= target.seq) return { kind: 'reached' };
-    return this.run({ untilT: target.T, untilSeq: target.seq, pause });
   }
 
-  /** Leaves a snapshot just before a moment that is far from the last one: whoever goes there is likely to look around. */
-  private approach(target: Moment, near: Snapshot): void {
-    if (target.T - this.T < NEAR || this.within !== 0) return;
-    this.run({ untilT: target.T - 1 });
-    if (this.seq < target.seq && this.T < target.T) this.keepHere();
-    else this.restore(near); // an idle skip or a long step led past it
+  /**
+   * The same in stages: whenever `pause` says so the machine stands still between two ticks and the generator yields. Whoever does not ask
+   * for the next stage leaves the machine where it has got to.
+   */
+  *travel(target: Moment, pause: () => boolean): Generator<void, RunResult> {
+    if (!target.within) {
+      const near = this.nearest((s) => s.seq <= target.seq && s.T <= target.T);
+      const ahead =
+        this.within === 0 &&
+        this.T <= target.T &&
+        this.seq <= target.seq &&
+        this.seq >= near.seq &&
+        this.T >= near.T;
+      if (!ahead) this.restore(near);
+      if (this.T === target.T && this.seq >= target.seq) return { kind: 'reached' };
+      return yield* this.inStages(() => this.run({ untilT: target.T, untilSeq: target.seq, pause }));
+    }
+    if (this.within === target.seq) return { kind: 'phase', seq: target.seq };
+    const near = this.nearest((s) => s.seq < target.seq && s.T <= target.T);
+    if (this.within !== 0 || this.seq >= target.seq || this.seq < near.seq) this.restore(near);
+    // A snapshot just before a moment that is far from the last one: whoever goes there is likely to look around.
+    if (target.T - this.T >= NEAR) {
+      yield* this.inStages(() => this.run({ untilT: target.T - 1, pause }));
+      if (this.seq < target.seq && this.T < target.T) this.keepHere();
+      else this.restore(near); // an idle skip or a long step led past it
+    }
+    return yield* this.inStages(() => this.runToRecord(target.seq, pause));
+  }
+  private *inStages(go: () => RunResult): Generator<void, RunResult> {
+    for (;;) {
+      const result = go();
+      if (result.kind !== 'paused') return result;
+      yield;
+    }
   }
 
   /** One tick back: the last place between ticks before the present moment. Returns false at the beginning. */

@@ -168,7 +168,8 @@ export interface Session {
   run(until?: Moment): void;
   pause(): Promise<void>;
   step(kind: StepKind, direction: Direction, domid?: number): Promise<void>;
-  goto(moment: Moment): Promise<void>;
+  /** With `before`: to the last place between two instructions before the moment. */
+  goto(moment: Moment, before?: boolean): Promise<void>;
   cancel(): void;
   /** Host-side pace: ticks a second, 0 = as fast as possible. */
   setSpeed(ticksPerSecond: number): void;

@@ -5,16 +5,21 @@ import { decode } from '../../isa/decode.ts';
 import { disassemble } from '../../isa/disassemble.ts';
 import { domainOfVcpu, domidOfVcpu, lineAt, mapOf, type SourceLine, symbolAt, vcpuOf } from './common.ts';
 import type { View } from './view.ts';
+import { dataRow, isData, LOOK_AHEAD, nextMark } from './data-rows.ts';
 import { readVirtual, walk } from './walk.ts';
 
 export interface CodeRow {
   readonly address: number;
+  /** How many bytes the row stands for, and the first of them. */
+  readonly length: number;
   readonly bytes: readonly number[];
   readonly text: string;
   /** Set on the first row of a symbol. */
   readonly label: string | undefined;
   readonly source: SourceLine | undefined;
   readonly current: boolean;
+  /** The row is no instruction: constants, text, room. */
+  readonly data: boolean;
   /** Machine address of the first byte: what an edit writes to. */
   readonly maddr: number | undefined;
 }
@@ -27,6 +32,8 @@ export interface CodeModel {
   readonly problem: string | undefined;
 }
 
+/** Bytes of a row of data that are listed; the text says them all. */
+const LISTED = 6;
 /** Rows before the address are found by disassembling from the nearest symbol or line, so that they are true instructions. */
 const LOOK_BACK = 512;
 
@@ -61,14 +68,14 @@ export function code(
   while (pastTarget < count && all.length < LOOK_BACK + count) {
     const row = rowAt(view, v, at, base, big, eip, map);
     if (!row) break;
-    if (at < target && at + row.bytes.length > target) {
+    if (at < target && at + row.length > target) {
       all.length = 0; // the guess was out of step: begin at the target itself
       at = target;
       continue;
     }
     all.push(row);
     if (at >= target) pastTarget++;
-    at = (at + row.bytes.length) >>> 0;
+    at = (at + row.length) >>> 0;
   }
   const index = all.findIndex((r) => r.address >= target);
   const rows = all.slice(Math.max(0, index - before));
@@ -96,6 +103,9 @@ function trappedAt(view: View, domid: number): number | undefined {
   return undefined;
 }
 
+const labelOf = (map: ReturnType<typeof mapOf>, address: number): string | undefined =>
+  map?.symbols.find((s) => s[0] === address)?.[1];
+
 function rowAt(
   view: View,
   v: number,
@@ -108,6 +118,23 @@ function rowAt(
   const linear = (base + address) >>> 0;
   const bytes = readVirtual(view, v, linear, 15);
   if (bytes[0] === undefined) return undefined;
+  // What runs is code, whatever the line table knows.
+  const runsOn = isData(map, eip) && eip <= address && map !== undefined && nextMark(map, eip) > address;
+  if (map && isData(map, address) && !runsOn) {
+    const end = Math.min(nextMark(map, address) - address, LOOK_AHEAD);
+    const row = dataRow(readVirtual(view, v, linear, end));
+    return {
+      address,
+      length: row.length,
+      bytes: bytes.slice(0, Math.min(LISTED, row.length)).map((b) => b ?? 0),
+      text: row.text,
+      label: labelOf(map, address),
+      source: undefined,
+      current: false,
+      data: true,
+      maddr: walk(view, v, linear).maddr,
+    };
+  }
   let missing = false;
   const insn = decode((i) => {
     if (bytes[i] === undefined) missing = true;
@@ -115,17 +142,18 @@ function rowAt(
   }, big);
   const length = missing ? 1 : insn.length;
   const known = bytes.slice(0, length).map((b) => b ?? 0);
-  const label = map?.symbols.find((s) => s[0] === address)?.[1];
   return {
     address,
+    length,
     bytes: known,
     text:
       missing || insn.invalid !== undefined
         ? `db ${known.map((b) => `0x${b.toString(16).padStart(2, '0')}`).join(', ')}`
         : disassemble(insn, address, (a) => symbolAt(map, a)),
-    label,
+    label: labelOf(map, address),
     source: lineAt(map, address),
     current: address === eip,
+    data: false,
     maddr: walk(view, v, linear).maddr,
   };
 }

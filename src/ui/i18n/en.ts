@@ -164,6 +164,7 @@ export const en = {
   explainSelected: 'The selected moment',
   explainHere: 'This moment',
   explainLast: 'What happened last',
+  openingLab: 'The lab is being built.',
   momentTitle: 'A moment somebody kept',
   startTour: 'Start the tour',
   crashedIn: '{who} crashed in ring {ring}. The last trap:',

@@ -165,6 +165,7 @@ export const ko: Record<keyof typeof en, string> = {
   explainSelected: '선택한 순간',
   explainHere: '이 순간',
   explainLast: '방금 일어난 일',
+  openingLab: '실습을 준비하고 있습니다.',
   momentTitle: '누군가 간직한 순간',
   startTour: '안내 시작',
   crashedIn: '{who}이(가) 링 {ring}에서 비정상 종료했습니다. 마지막 트랩:',

@@ -3,7 +3,7 @@
 import type { Direction, LabConfig, Moment, StepKind } from '../../lab/types.ts';
 import { translate } from '../../lab/i18n/text.ts';
 import { SHELL, type ShellKey } from '../i18n/index.ts';
-import { labState, running, session } from '../store/lab.ts';
+import { labState, running, session, settled } from '../store/lab.ts';
 import { useSettings } from '../store/settings.ts';
 import { notify, useUi } from '../store/ui.ts';
 import { configOf, configOfImage, type Lab, labOf, OWN } from './labs.ts';
@@ -21,12 +21,37 @@ async function attempt(work: () => Promise<void> | void): Promise<void> {
   }
 }
 
-export async function step(kind: StepKind, direction: Direction, sameDomain = false): Promise<void> {
-  const s = labState();
+// Steps wait for each other and for what the Guide has under way, so that a key pressed while the machine is still on its way is not lost.
+// A key held down does not run ahead of the machine: more than a few waiting steps are dropped, and so is everything behind a long journey.
+const MOST_WAITING = 8;
+const PATIENCE_MS = 300;
+let line: Promise<void> = Promise.resolve();
+let waiting = 0;
+let guide: Promise<void> = Promise.resolve();
+/** Work of the Guide that moves the machine several times; steps of a person come after it. */
+export function guideWork(work: Promise<void>): void {
+  guide = work;
+}
+const patience = (): Promise<void> => new Promise((resolve) => setTimeout(resolve, PATIENCE_MS));
+
+/** One step now: for the Guide, whose own work others wait for. */
+export async function stepNow(kind: StepKind, direction: Direction, sameDomain = false): Promise<void> {
+  if (labState().phase === 'seeking') await Promise.race([settled(), patience()]);
   if (busy()) return;
+  const s = labState();
   useUi.getState().set({ selected: undefined });
   if (s.phase === 'running') await session().pause();
   await attempt(() => session().step(kind, direction, sameDomain ? s.running : undefined));
+}
+/** One step by key or button. */
+export function step(kind: StepKind, direction: Direction, sameDomain = false): Promise<void> {
+  if (waiting >= MOST_WAITING) return line;
+  waiting++;
+  line = Promise.all([line, guide]).then(async () => {
+    await stepNow(kind, direction, sameDomain);
+    waiting--;
+  });
+  return line;
 }
 export async function runOrPause(): Promise<void> {
   const s = labState();
@@ -36,10 +61,10 @@ export async function runOrPause(): Promise<void> {
     session().run();
   }
 }
-export async function goto(moment: Moment): Promise<void> {
+export async function goto(moment: Moment, before = false): Promise<void> {
   if (labState().phase === 'running') await session().pause();
   useUi.getState().set({ selected: undefined });
-  await attempt(() => session().goto(moment));
+  await attempt(() => session().goto(moment, before));
 }
 /** Runs until the instruction at an address is next, whatever breakpoints a person has. */
 export async function runToAddress(address: number, domid: number | undefined): Promise<void> {
@@ -75,7 +100,15 @@ export const copyLink = (): Promise<void> =>
 /** Puts a lab on stage, paused at its first instruction. */
 export async function openLab(id: string): Promise<void> {
   const lab = labOf(id);
-  useUi.getState().set({ lab: lab.id, selected: undefined, dialog: undefined, keysGoTo: undefined });
+  useUi
+    .getState()
+    .set({
+      lab: lab.id,
+      opening: { moment: false },
+      selected: undefined,
+      dialog: undefined,
+      keysGoTo: undefined,
+    });
   if (location.hash !== `#${lab.id}`) history.replaceState(null, '', `#${lab.id}`);
   await attempt(async () => {
     if (labState().phase === 'running') await session().pause();
@@ -83,7 +116,7 @@ export async function openLab(id: string): Promise<void> {
   });
 }
 async function bootOwn(config: LabConfig): Promise<void> {
-  useUi.getState().set({ lab: OWN.id, selected: undefined, dialog: undefined });
+  useUi.getState().set({ lab: OWN.id, opening: { moment: false }, selected: undefined, dialog: undefined });
   history.replaceState(null, '', '#own');
   localStorage.setItem('ringside.own', JSON.stringify(config));
   await attempt(() => session().boot(config));

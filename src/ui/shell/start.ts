@@ -22,13 +22,13 @@ function labOfConfig(): string {
 }
 
 async function openMoment(text: string): Promise<void> {
-  useUi.getState().set({ lab: 'own', selected: undefined });
+  useUi.getState().set({ lab: 'own', opening: { moment: true }, selected: undefined });
   try {
     const warning = await openLink(session(), text);
-    useUi.getState().set({ lab: labOfConfig() });
+    useUi.getState().set({ lab: labOfConfig(), opening: undefined });
     if (warning) notify(warning);
   } catch (e) {
-    useUi.getState().set({ badLink: e instanceof Error ? e.message : String(e) });
+    useUi.getState().set({ opening: undefined, badLink: e instanceof Error ? e.message : String(e) });
   }
 }
 

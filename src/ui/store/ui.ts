@@ -8,6 +8,8 @@ export type Step = 'instruction' | 'over' | 'phase' | 'trap' | 'domainTrap';
 interface UiStore {
   /** Which lab is on stage: an id of labs.ts, or 'own' for a dropped image. */
   readonly lab: string;
+  /** A lab or somebody's moment is on its way to the stage: the Guide waits instead of showing what was there before. */
+  readonly opening: { readonly moment: boolean } | undefined;
   readonly dialog: Dialog;
   /** A one-line message near the header: 'Link copied'. Spoken once. */
   readonly notice: string;
@@ -30,6 +32,7 @@ interface UiStore {
 }
 export const useUi = create<UiStore>()((set) => ({
   lab: 'hello',
+  opening: undefined,
   dialog: undefined,
   notice: '',
   selected: undefined,

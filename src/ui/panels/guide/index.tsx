@@ -207,6 +207,21 @@ function Explain() {
   );
 }
 
+/** While a lab is on its way: where its first words will stand. */
+function Opening() {
+  const t = useT();
+  return (
+    <div className={style.tour} aria-busy="true" data-testid="opening">
+      <p className="quiet" role="status">
+        {t('openingLab')}
+      </p>
+      <span className={style.bar} style={{ width: '80%' }} />
+      <span className={style.bar} style={{ width: '95%' }} />
+      <span className={style.bar} style={{ width: '60%' }} />
+    </div>
+  );
+}
+
 function FreeText() {
   const t = useT();
   const tour = useTour((s) => s.tour !== undefined || s.error !== undefined);
@@ -240,12 +255,19 @@ export function Guide() {
   useEffect(() => {
     document.querySelector('[data-region="guide"] [data-scroll]')?.scrollTo(0, 0);
   }, [stop]);
+  const opening = useUi((s) => s.opening !== undefined);
   if (!guideOpen) return null;
   return (
     <div className={style.guide} data-scroll>
-      <Tour />
-      <FreeText />
-      <Explain />
+      {opening ? (
+        <Opening />
+      ) : (
+        <>
+          <Tour />
+          <FreeText />
+          <Explain />
+        </>
+      )}
     </div>
   );
 }

@@ -16,7 +16,15 @@ import { josa } from '../../../lab/i18n/josa.ts';
 import { parseTour } from '../../../lab/lessons/parse.ts';
 import type { Stop, Tour } from '../../../lab/lessons/types.ts';
 import type { ImageMap, Moment } from '../../../lab/types.ts';
-import { copyLink, goto, openLab, runToAddress, setColumns, step } from '../../shell/actions.ts';
+import {
+  copyLink,
+  goto,
+  guideWork,
+  openLab,
+  runToAddress,
+  setColumns,
+  stepNow,
+} from '../../shell/actions.ts';
 import { labOf, shippedGuests } from '../../shell/labs.ts';
 import { labState, onLab, running, session } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
@@ -137,11 +145,9 @@ export const questionOpen = (): boolean => {
 
 async function guarded(work: () => Promise<void>): Promise<void> {
   set({ busy: true });
-  try {
-    await work();
-  } catch (e) {
-    notify(e instanceof Error ? e.message : String(e));
-  }
+  const done = work().catch((e: unknown) => notify(e instanceof Error ? e.message : String(e)));
+  guideWork(done);
+  await done;
   set({ busy: false });
 }
 
@@ -191,12 +197,11 @@ export async function act(action: string): Promise<void> {
       if (typeof p !== 'object' || p === null || !('place' in p))
         throw new Error(`${action}: there is no such place yet`);
       if (p.place === 'address') await runToAddress(p.address!, p.domid);
-      else if (p.moment) await goto(p.moment);
-      if (p.before) await step('instruction', -1);
+      else if (p.moment) await goto(p.moment, p.before);
       break;
     }
     case 'step':
-      await step((argument || 'phase') as 'phase', 1);
+      await stepNow((argument || 'phase') as 'phase', 1);
       break;
     case 'next':
       await enter(get().stop + 1);
@@ -256,7 +261,7 @@ export function pressPrimary(): void {
       await act(s.action);
       if (!s.until && get().stop === n) await enter(n + 1);
     } else if (get().stage === 'after' && s.ask && s.action) {
-      await act(s.action);
+      if (!s.until) await act(s.action); // with a condition it was done to find the answer
       await enter(n + 1);
     } else if (!s.until || get().stage === 'after') await enter(n + 1);
   }).then(poll);
@@ -319,6 +324,19 @@ export async function resume(): Promise<void> {
 }
 
 let started = 0;
+/** Takes the tour away at once: what it says belongs to the lab that leaves the stage. */
+function emptyGuide(): void {
+  started++;
+  set({
+    tour: undefined,
+    error: undefined,
+    stop: 0,
+    stage: 'before',
+    before: '',
+    after: '',
+    place: undefined,
+  });
+}
 /** Puts the tour of a lab into the Guide, at its first stop, in the language of the page. */
 export async function loadTour(id: string | undefined, keepStop = false): Promise<void> {
   const mine = ++started;
@@ -348,9 +366,17 @@ let wired = false;
 export function wireTours(): void {
   if (wired) return;
   wired = true;
+  useUi.subscribe((now, before) => {
+    if (now.opening !== undefined && now.opening !== before.opening) emptyGuide();
+  });
   onLab((s, before) => {
+    if (s.phase === 'error') useUi.getState().set({ opening: undefined });
     if (s.phase === 'paused' && before.phase === 'loading') {
-      void loadTour(labOf(useUi.getState().lab).tour);
+      const { lab, opening } = useUi.getState();
+      void loadTour(labOf(lab).tour).finally(() => {
+        if (opening?.moment === false && useUi.getState().opening === opening)
+          useUi.getState().set({ opening: undefined });
+      });
     } else if (s.phase === 'paused' && s.revision !== before.revision) {
       void poll();
       remember();
