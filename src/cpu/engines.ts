@@ -10,5 +10,5 @@ export function createEngine(
   platform: Platform,
 ): { readonly engine: Engine; readonly mmu: Mmu } {
   if (name !== 'reference') throw new Error(`no such engine: ${String(name)}`);
-  return { engine: new ReferenceEngine(platform), mmu: createMmu(platform.frames) };
+  return { engine: new ReferenceEngine(platform), mmu: createMmu(platform.frames, platform.bus) };
 }

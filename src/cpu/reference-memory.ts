@@ -5,6 +5,7 @@ import type { SegmentValue, SystemTable } from '../isa/builder.ts';
 import { CS, type Seg, SS } from '../isa/types.ts';
 import { CTL, type Frames } from '../memory/frames.ts';
 import { CONTROL, RAM_BASE } from '../memory/map.ts';
+import { type Bus, NO_FRAME } from './bus.ts';
 import { Double, Values } from './reference-values.ts';
 import { clearTlb, noteFilled, TLB_ENTRIES, tlbTable, validateTlb } from './tlb.ts';
 import { SEG_DB, SEG_NULL, SEGREG, VCPU, VCPU_MODE, WINDOW_BASE, WINDOW_PAGES } from './vcpu.ts';
@@ -29,6 +30,8 @@ const FLAT_R = 1,
 
 export class MemoryAccess extends Values {
   readonly frames: Frames;
+  /** What the machine has beside memory. */
+  protected readonly bus: Bus | undefined;
   protected readonly view: DataView;
   protected readonly walker: Walker;
   /** The running vCPU. */
@@ -58,11 +61,12 @@ export class MemoryAccess extends Values {
   protected storeHook: ((lin: number, size: number, lo: number, hi: number) => boolean) | undefined =
     undefined;
 
-  constructor(frames: Frames) {
+  constructor(frames: Frames, bus?: Bus) {
     super(frames.m);
     this.frames = frames;
+    this.bus = bus;
     this.view = frames.m.view;
-    this.walker = new Walker(frames);
+    this.walker = new Walker(frames, bus);
   }
 
   protected bindMemory(v: number): void {
@@ -185,7 +189,7 @@ export class MemoryAccess extends Values {
     return this.i32[TLB_EPOCH] !== this.tlbEpoch || this.i32[WRITE_EPOCH] !== this.writeEpoch;
   }
 
-  /** Memory offset of the byte at a linear address for reading, -1 where there is no RAM. */
+  /** Memory offset of the byte at a linear address for reading, -1 where there is no RAM: then walker.pfn is the physical page. */
   protected hostRead(lin: number): number {
     const at = this.readTable + ((lin >>> 12) & TLB_MASK) * 2;
     if (this.i32[at] === (lin & ~0xfff)) return this.i32[at + 1]! | (lin & 0xfff);
@@ -195,7 +199,7 @@ export class MemoryAccess extends Values {
     if (!this.walker.walk(this.v, lin, access, user, true)) this.pageFault(lin);
     const mfn = this.walker.mfn;
     if (this.epochsMoved()) this.validate();
-    if (!this.frames.exists(mfn)) return -1;
+    if (mfn === NO_FRAME || !this.frames.exists(mfn)) return -1;
     this.enter(lin, access, user, mfn);
     return RAM_BASE + mfn * 4096 + (lin & 0xfff);
   }
@@ -211,30 +215,75 @@ export class MemoryAccess extends Values {
     const at = this.writeTable + ((lin >>> 12) & TLB_MASK) * 2;
     return this.i32[at] === (lin & ~0xfff) ? this.i32[at + 1]! | (lin & 0xfff) : -1;
   }
-  /** Machine address for a write, after all paging checks. */
-  protected translateWrite(lin: number, user: boolean): number {
+  /** All paging checks of a write; walker.mfn and walker.pfn say where it goes. */
+  protected translateWrite(lin: number, user: boolean): void {
     if (!this.walker.walk(this.v, lin, WRITE, user, true)) this.pageFault(lin);
     if (this.epochsMoved()) this.validate();
-    return this.walker.mfn * 4096 + (lin & 0xfff);
   }
-  /** A store within one page through Frames; afterwards the page may have become plain. */
+  /** A store within one page through Frames or the bus; afterwards the page may have become plain. */
   private writeSlow(lin: number, size: number, value: number, user: boolean): void {
-    const maddr = this.translateWrite(lin, user);
-    const mfn = Math.floor(maddr / 4096);
-    if (!this.frames.exists(mfn)) return;
-    if (size === 32) this.frames.write32(maddr, value);
-    else if (size === 16) this.frames.write16(maddr, value);
-    else this.frames.write8(maddr, value);
-    if (this.epochsMoved()) this.validate();
-    if (this.frames.flags(mfn) === 0) this.enter(lin, WRITE, user, mfn);
+    this.translateWrite(lin, user);
+    const { mfn } = this.walker;
+    this.writeBehind(lin, size, value);
+    if (this.isMemory(mfn) && this.frames.flags(mfn) === 0) this.enter(lin, WRITE, user, mfn);
   }
+  private isMemory(mfn: number): boolean {
+    return mfn !== NO_FRAME && this.frames.exists(mfn);
+  }
+  /** Stores to the page the walker has just found; the bytes lie within it. */
+  private writeBehind(lin: number, size: number, value: number): void {
+    const { mfn, pfn } = this.walker;
+    if (this.isMemory(mfn)) {
+      const maddr = mfn * 4096 + (lin & 0xfff);
+      if (size === 32) this.frames.write32(maddr, value);
+      else if (size === 16) this.frames.write16(maddr, value);
+      else this.frames.write8(maddr, value);
+    } else this.writeMmio(pfn * 4096 + (lin & 0xfff), size, value);
+    if (this.epochsMoved()) this.validate();
+  }
+  /** Reads from the page the walker has just found. */
+  private readBehind(lin: number, size: number): number {
+    const { mfn, pfn } = this.walker;
+    if (!this.isMemory(mfn)) return this.readMmio(pfn * 4096 + (lin & 0xfff), size);
+    const maddr = mfn * 4096 + (lin & 0xfff);
+    if (size === 32) return this.frames.read32(maddr) | 0;
+    return size === 16 ? this.frames.read16(maddr) : this.frames.read8(maddr);
+  }
+
+  // ---- what is no memory: aligned pieces to the bus, all-ones where there is none ----------------------
+  protected readMmio(paddr: number, size: number): number {
+    const bus = this.pv ? undefined : this.bus;
+    if (bus === undefined) return size === 32 ? -1 : (1 << size) - 1;
+    this.beforeBus();
+    let value = 0;
+    for (let done = 0; done < size; ) {
+      const piece = aligned(paddr + (done >> 3), size - done);
+      value |= bus.readMmio(paddr + (done >> 3), piece) << done;
+      done += piece;
+    }
+    if (this.epochsMoved()) this.validate();
+    return value;
+  }
+  private writeMmio(paddr: number, size: number, value: number): void {
+    const bus = this.pv ? undefined : this.bus;
+    if (bus === undefined) return;
+    this.beforeBus();
+    for (let done = 0; done < size; ) {
+      const piece = aligned(paddr + (done >> 3), size - done);
+      const part = value >>> done;
+      bus.writeMmio(paddr + (done >> 3), piece, piece === 32 ? part : part & ((1 << piece) - 1));
+      done += piece;
+    }
+  }
+  /** Called before a device is asked anything: devices read the time. */
+  protected beforeBus(): void {}
 
   // ---- by linear address, rights of the current level -------------------------------------------------
   protected readLin(lin: number, size: number): number {
     const bytes = size >> 3;
     if ((lin & 0xfff) > 4096 - bytes) return this.readCrossing(lin, bytes);
     const host = this.hostRead(lin);
-    if (host < 0) return size === 32 ? -1 : size === 16 ? 0xffff : 0xff;
+    if (host < 0) return this.readMmio(this.walker.pfn * 4096 + (lin & 0xfff), size);
     if (size === 32) return this.view.getInt32(host, true);
     if (size === 16) return this.view.getUint16(host, true);
     return this.u8[host]!;
@@ -245,7 +294,7 @@ export class MemoryAccess extends Values {
     let value = 0;
     for (let i = 0; i < bytes; i++) {
       const host = this.hostRead((lin + i) | 0);
-      value |= (host < 0 ? 0xff : this.u8[host]!) << (8 * i);
+      value |= (host < 0 ? this.readBehind((lin + i) | 0, 8) : this.u8[host]!) << (8 * i);
     }
     return value;
   }
@@ -311,66 +360,67 @@ export class MemoryAccess extends Values {
       this.writeLin((lin + 4) | 0, 32, value.hi);
       return;
     }
-    const maddr = this.translateWrite(lin, this.user);
-    if (this.frames.exists(Math.floor(maddr / 4096))) this.frames.write64(maddr, value.lo, value.hi);
-    if (this.epochsMoved()) this.validate();
+    this.translateWrite(lin, this.user);
+    const { mfn } = this.walker;
+    if (this.isMemory(mfn)) {
+      this.frames.write64(mfn * 4096 + (lin & 0xfff), value.lo, value.hi);
+      if (this.epochsMoved()) this.validate();
+    } else {
+      this.writeLin(lin, 32, value.lo);
+      this.writeLin((lin + 4) | 0, 32, value.hi);
+    }
   }
   probe(seg: Seg, offset: number, length: number, access: 'r' | 'w'): void {
     this.probeLin(this.linear(seg, offset, length, access === 'w'), length, access === 'w', this.user);
   }
 
   // ---- stacks that are not loaded, tables of the system -----------------------------------------------
-  /** Machine address behind the system window; #PF with the window's address where nothing is mapped. */
-  private window(lin: number, write: boolean): number {
+  /** Finds the page behind the system window; #PF with the window's address where nothing is mapped. */
+  private window(lin: number, write: boolean): void {
     const page = (lin - WINDOW_BASE) >>> 12;
     const mfn = page < WINDOW_PAGES ? this.m.r32(this.v + VCPU.window + 4 * page) : INVALID_MFN;
     if (mfn === INVALID_MFN) {
       this.walker.code = write ? 2 : 0;
       this.pageFault(lin);
     }
-    return mfn * 4096 + (lin & 0xfff);
+    this.walker.mfn = this.walker.pfn = mfn;
   }
   private inWindow(lin: number): boolean {
     return this.pv && lin >>> 0 >= WINDOW_BASE && lin >>> 0 < WINDOW_BASE + WINDOW_PAGES * 4096;
   }
-  private systemAddress(lin: number, write: boolean): number {
-    if (this.inWindow(lin)) return this.window(lin, write);
-    if (write) return this.translateWrite(lin, false);
-    if (!this.walker.walk(this.v, lin, READ, false, true)) this.pageFault(lin);
-    if (this.epochsMoved()) this.validate();
-    return this.walker.mfn * 4096 + (lin & 0xfff);
+  private systemPage(lin: number, write: boolean): void {
+    if (this.inWindow(lin)) this.window(lin, write);
+    else if (write) this.translateWrite(lin, false);
+    else {
+      if (!this.walker.walk(this.v, lin, READ, false, true)) this.pageFault(lin);
+      if (this.epochsMoved()) this.validate();
+    }
   }
   private systemRead(lin: number, size: number): number {
     const bytes = size >> 3;
+    if ((lin & 0xfff) + bytes <= 4096) {
+      this.systemPage(lin, false);
+      return this.readBehind(lin, size);
+    }
     let value = 0;
-    for (let i = 0; i < bytes; ) {
-      const maddr = this.systemAddress((lin + i) | 0, false);
-      const inPage = Math.min(bytes - i, 4096 - (maddr % 4096));
-      for (let k = 0; k < inPage; k++) {
-        const byte = this.frames.exists(Math.floor(maddr / 4096)) ? this.frames.read8(maddr + k) : 0xff;
-        value |= byte << (8 * (i + k));
-      }
-      i += inPage;
+    for (let i = 0; i < bytes; i++) {
+      this.systemPage((lin + i) | 0, false);
+      value |= this.readBehind((lin + i) | 0, 8) << (8 * i);
     }
     return value;
   }
   private systemWrite(lin: number, size: number, value: number): void {
     const bytes = size >> 3;
     if ((lin & 0xfff) + bytes <= 4096) {
-      const maddr = this.systemAddress(lin, true);
-      if (!this.frames.exists(Math.floor(maddr / 4096))) return;
-      if (size === 32) this.frames.write32(maddr, value);
-      else if (size === 16) this.frames.write16(maddr, value);
-      else this.frames.write8(maddr, value);
-    } else {
-      for (let i = 0; i < bytes; i++) this.systemAddress((lin + i) | 0, true);
-      for (let i = 0; i < bytes; i++) {
-        const maddr = this.systemAddress((lin + i) | 0, true);
-        if (this.frames.exists(Math.floor(maddr / 4096)))
-          this.frames.write8(maddr, (value >>> (8 * i)) & 0xff);
-      }
+      this.systemPage(lin, true);
+      this.writeBehind(lin, size, value);
+      return;
     }
-    if (this.epochsMoved()) this.validate();
+    for (let i = 0; i < bytes; i++) this.systemPage((lin + i) | 0, true);
+    for (let i = 0; i < bytes; i++) {
+      this.systemPage((lin + i) | 0, true);
+      this.writeBehind((lin + i) | 0, 8, (value >>> (8 * i)) & 0xff);
+    }
   }
   loadSystem(_table: SystemTable, addr: number, size: number): number {
     return this.systemRead(addr, size);
@@ -438,4 +488,10 @@ export class MemoryAccess extends Values {
     if (this.i32[at] === (lin & ~0xfff)) return this.i32[at + 1]! | (lin & 0xfff);
     return this.fill(lin, EXECUTE, this.user);
   }
+}
+
+/** The largest naturally aligned access that begins at `paddr` and has at most `size` bits. */
+function aligned(paddr: number, size: number): 8 | 16 | 32 {
+  if (size >= 32 && paddr % 4 === 0) return 32;
+  return size >= 16 && paddr % 2 === 0 ? 16 : 8;
 }

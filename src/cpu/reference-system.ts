@@ -7,6 +7,7 @@ import type { Frames } from '../memory/frames.ts';
 import { HEADER, vcpuIndex } from '../memory/map.ts';
 import { MACHINE, NOBODY, type Recorder, type Subject } from '../trace/recorder.ts';
 import { OUT, PH, RT, TRAP_KIND } from '../trace/records.ts';
+import type { Bus } from './bus.ts';
 import { cpuidLeaf } from './cpuid.ts';
 import { REFUSED, type SystemEnv } from './engine.ts';
 import {
@@ -95,8 +96,8 @@ export abstract class SystemAccess extends MemoryAccess {
   protected overlay: ((name: SysName) => number | undefined) | undefined = undefined;
   protected sysWrites: { name: SysName; value: number }[] | undefined = undefined;
 
-  constructor(frames: Frames, trace: Recorder) {
-    super(frames);
+  constructor(frames: Frames, trace: Recorder, bus?: Bus) {
+    super(frames, bus);
     this.trace = trace;
   }
 
@@ -185,9 +186,8 @@ export abstract class SystemAccess extends MemoryAccess {
   private loadPdptes(commit: boolean, cr3 = this.m.r32(this.v + VCPU.cr3)): void {
     const base = (cr3 & 0xffffffe0) >>> 0;
     for (let i = 0; i < 4; i++) {
-      const inside = this.frames.exists(base >>> 12);
-      const lo = inside ? this.frames.read32(base + 8 * i) : 0,
-        hi = inside ? this.frames.read32(base + 8 * i + 4) : 0;
+      const lo = this.walker.word(this.v, base + 8 * i),
+        hi = this.walker.word(this.v, base + 8 * i + 4);
       if ((lo & PTE_P) !== 0 && ((lo & PDPTE_RESERVED_LO) !== 0 || hi >>> 4 !== 0)) this.raise(VECTOR_GP, 0);
       if (!commit) continue;
       this.m.w32(this.v + VCPU.pdpte + 8 * i, lo);
@@ -256,15 +256,35 @@ export abstract class SystemAccess extends MemoryAccess {
 
   // ---- ports, time, model-specific registers, identity ------------------------------------------------
   in(port: number, size: number): number {
-    if (this.env === undefined) return size === 32 ? -1 : (1 << size) - 1; // no bus on this machine
+    if (this.env === undefined) return this.busIn(port & 0xffff, size as 8 | 16 | 32);
     const value = this.env.portIn(port & 0xffff, size as 8 | 16 | 32);
     if (value === REFUSED) throw REFUSAL;
     return value | 0;
   }
   out(port: number, size: number, value: number): void {
-    if (this.env === undefined) return;
     const low = size === 32 ? value >>> 0 : value & ((1 << size) - 1);
+    if (this.env === undefined) {
+      this.busOut(port & 0xffff, size as 8 | 16 | 32, low);
+      return;
+    }
     if (this.env.portOut(port & 0xffff, size as 8 | 16 | 32, low) === REFUSED) throw REFUSAL;
+  }
+  /** Without a bus every port reads all-ones, and writes vanish. */
+  private busIn(port: number, size: 8 | 16 | 32): number {
+    if (this.bus === undefined || this.pv) return size === 32 ? -1 : (1 << size) - 1;
+    this.beforeBus();
+    const value = this.bus.portIn(port, size) | 0;
+    if (this.epochsMoved()) this.validate();
+    return value;
+  }
+  private busOut(port: number, size: 8 | 16 | 32, value: number): void {
+    if (this.bus === undefined || this.pv) return;
+    this.beforeBus();
+    this.bus.portOut(port, size, value);
+    if (this.epochsMoved()) this.validate();
+  }
+  protected override beforeBus(): void {
+    this.syncTime();
   }
   tsc(): Double {
     if (this.env !== undefined) return split(this.envNumber('tsc'));
@@ -277,8 +297,10 @@ export abstract class SystemAccess extends MemoryAccess {
     if (index === MSR_TSC) return this.tsc();
     if (index === (MSR_EFER | 0)) return new Double(m.r32(v + VCPU.efer), 0);
     const field = MSR_FIELDS[index];
-    if (field === undefined) this.raise(VECTOR_GP, 0);
-    return new Double(m.r32(v + field), 0);
+    if (field !== undefined) return new Double(m.r32(v + field), 0);
+    const device = this.pv ? undefined : this.bus?.readMsr(index >>> 0);
+    if (device === undefined) this.raise(VECTOR_GP, 0);
+    return new Double(device[0], device[1]);
   }
   writeMsr(index: number, value: Double): void {
     if (this.env !== undefined) {
@@ -296,8 +318,10 @@ export abstract class SystemAccess extends MemoryAccess {
       this.flushTlb();
     } else {
       const field = MSR_FIELDS[index];
-      if (field === undefined) this.raise(VECTOR_GP, 0);
-      m.w32(v + field, value.lo);
+      if (field !== undefined) m.w32(v + field, value.lo);
+      else if (this.pv || !this.bus?.writeMsr(index >>> 0, value.lo >>> 0, value.hi >>> 0))
+        this.raise(VECTOR_GP, 0);
+      if (this.epochsMoved()) this.validate();
     }
   }
   cpuid(leaf: number, subleaf: number): readonly [number, number, number, number] {
@@ -315,6 +339,16 @@ export abstract class SystemAccess extends MemoryAccess {
   shadow(): void {
     this.shadowed = 2;
   }
+  endNmi(): void {
+    if (!this.pv) this.m.w32(this.v + VCPU.nmiBlocked, 0);
+  }
+  begin(eip: number): void {
+    this.ip = eip;
+    this.gated = true;
+  }
+  holdTraps(): void {}
+  taskTrap(): void {}
+  checkDr(_n: number): void {}
   missing(what: string): void {
     this.missingFeature(what);
   }

@@ -9,13 +9,20 @@ import { CTL, FRAME_CODE } from '../memory/frames.ts';
 import { cacheArea, CONTROL, HEADER, RAM_BASE } from '../memory/map.ts';
 import { MACHINE } from '../trace/recorder.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
-import { type EmulateResult, type Engine, type Platform, REFUSED, type SystemEnv } from './engine.ts';
+import {
+  type EmulateResult,
+  type Engine,
+  type EngineName,
+  type Platform,
+  REFUSED,
+  type SystemEnv,
+} from './engine.ts';
 import { type CodePage, makeOperation, type Operation } from './operation.ts';
 import { NO_PAGE } from './reference-memory.ts';
 import { FAULT, REFUSAL } from './reference-system.ts';
 import type { Double } from './reference-values.ts';
 import { sensitivity, WatchedAccess } from './silent.ts';
-import { EFLAGS_RF, EFLAGS_TF, EXIT, type ExitReason, VCPU } from './vcpu.ts';
+import { EFLAGS_IF, EFLAGS_RF, EFLAGS_TF, EXIT, type ExitReason, VCPU, VCPU_INTR } from './vcpu.ts';
 
 const VECTOR_DB = 1,
   VECTOR_DF = 8,
@@ -27,11 +34,19 @@ const CACHE_EPOCH = (CONTROL + CTL.cacheEpoch) >>> 2;
 const T_AT = HEADER + MACHINE.T,
   TICKS_AT = HEADER + MACHINE.ticks,
   INSTRUCTIONS_AT = HEADER + MACHINE.instructions;
-/** Faults that turn a second one of their kind into a double fault. SDM vol. 3, table 6-5. */
-const contributory = (vector: number): boolean => vector === 0 || (vector >= 10 && vector <= 13);
+/** What a second fault makes of a first one. SDM vol. 3, table 6-5. */
+const BENIGN = 0,
+  CONTRIBUTORY = 1,
+  PAGE_FAULT = 2,
+  DOUBLE_FAULT = 3;
+function severityOf(vector: number): number {
+  if (vector === VECTOR_PF) return PAGE_FAULT;
+  if (vector === VECTOR_DF) return DOUBLE_FAULT;
+  return vector === 0 || (vector >= 10 && vector <= 13) ? CONTRIBUTORY : BENIGN;
+}
 
 export class ReferenceEngine extends WatchedAccess implements Engine, Builder<number, Double> {
-  readonly name = 'reference' as const;
+  readonly name: EngineName = 'reference';
   insn!: Insn;
   opSize: 16 | 32 = 32;
   addrSize: 16 | 32 = 32;
@@ -39,13 +54,15 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
   private cacheEpoch = -1;
   private codePage: CodePage | undefined = undefined;
   /** Ticks left of this run, ticks and instructions not yet added to STATE. */
-  private left = 0;
-  private ticks = 0;
-  private retired = 0;
+  protected left = 0;
+  protected ticks = 0;
+  protected retired = 0;
   private again = false;
+  /** Word index of VCPU.intr. */
+  protected intrAt = 0;
 
-  constructor({ frames, trace }: Platform) {
-    super(frames, trace);
+  constructor({ frames, trace, bus }: Platform) {
+    super(frames, trace, bus);
   }
 
   dropCaches(): void {
@@ -81,6 +98,7 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
     }
     this.bindRegisters(v);
     this.bindMemory(v);
+    this.intrAt = (v + VCPU.intr) >>> 2;
     this.exit = EXIT.budget;
     this.ip = m.r32(v + VCPU.eip) | 0;
     this.shadowed = m.r32(v + VCPU.shadow) !== 0 ? 1 : 0;
@@ -103,16 +121,39 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
     this.retired = 0;
   }
 
-  private runLoop(): void {
+  protected runLoop(): void {
     while (this.left > 0 && this.exit === EXIT.budget) {
-      const lin = (this.csBase + this.ip) | 0;
-      let op: Operation | undefined;
-      if ((lin & ~0xfff) === this.codeLin) {
-        op = this.codePage!.ops[lin & 0xfff];
-        if (op === undefined || op.version !== this.i32[VERSIONS + this.codePage!.mfn]) op = this.fetch(lin);
-      } else op = this.fetch(lin);
-      this.step(op);
+      if (this.i32[this.intrAt] !== 0 && this.attend()) return;
+      this.stepOne();
     }
+  }
+
+  /** Runs the instruction at CS:EIP, or throws FAULT. */
+  protected stepOne(): void {
+    const lin = (this.csBase + this.ip) | 0;
+    let op: Operation | undefined;
+    if ((lin & ~0xfff) === this.codeLin) {
+      op = this.codePage!.ops[lin & 0xfff];
+      if (op === undefined || op.version !== this.i32[VERSIONS + this.codePage!.mfn]) op = this.fetch(lin);
+    } else op = this.fetch(lin);
+    this.step(op);
+  }
+
+  /** A device wants the engine to leave, or asks for an interrupt that nothing holds back (SDM vol. 3, 6.8): true ends the run. */
+  protected attend(): boolean {
+    if ((this.i32[this.intrAt]! & VCPU_INTR.leave) !== 0) {
+      this.left = 0;
+      return true;
+    }
+    if (!this.mayInterrupt()) return false;
+    this.exit = EXIT.interrupt;
+    return true;
+  }
+  private mayInterrupt(): boolean {
+    if (this.shadowed !== 0 || this.pv) return false;
+    const asked = this.i32[this.intrAt]!;
+    if ((asked & VCPU_INTR.nmi) !== 0 && this.m.r32(this.v + VCPU.nmiBlocked) === 0) return true;
+    return (asked & VCPU_INTR.line) !== 0 && (this.i32[this.flagsAt]! & EFLAGS_IF) !== 0;
   }
 
   /** Runs one instruction to its end: it retires, counts its tick, and single-steps if TF asks. */
@@ -171,20 +212,24 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
     this.m.w32(v + VCPU.halted, 0);
     this.faultVector = vector;
     this.faultHasCode = false;
-    this.deliverEvent(false);
+    this.deliverEvent(false, true);
     this.leaveVcpu();
     return this.exit;
   }
 
-  /** Delivers the exception in the fault… fields; faults on the way make it a double fault, then a shutdown. */
-  private deliverEvent(resume: boolean): void {
-    let first = -1;
+  /**
+   * Delivers the event in the fault… fields: an exception, or an interrupt from outside. Faults on the way are delivered in its place, or
+   * make it a double fault; one more on the way of that is a shutdown. SDM vol. 3, 6.15 (table 6-5).
+   */
+  private deliverEvent(resume: boolean, external = false): void {
+    let severity = external ? BENIGN : severityOf(this.faultVector),
+      fault = resume;
     for (;;) {
       const vector = this.faultVector;
       try {
-        if (vector === VECTOR_PF && !this.pv) this.m.w32(this.v + VCPU.cr2, this.faultCr2);
+        if (severity === PAGE_FAULT && !this.pv) this.m.w32(this.v + VCPU.cr2, this.faultCr2);
         const code = this.faultHasCode ? this.faultCode : undefined;
-        deliver<number, Double>(this, { vector, kind: 'exception', code, eip: this.ip, resume });
+        deliver<number, Double>(this, { vector, kind: 'exception', code, eip: this.ip, resume: fault });
         if (this.exit === EXIT.budget) {
           this.ip = this.next;
           this.left--;
@@ -195,24 +240,27 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
       } catch (thrown) {
         if (thrown !== FAULT) throw thrown;
       }
-      const second = this.faultVector;
-      if (first === VECTOR_DF || vector === VECTOR_DF) {
-        if (this.pv)
-          throw new Error(
-            `triple fault on the way to Xen: vector ${vector}, address ${this.faultCr2.toString(16)}`,
-          );
-        this.exit = EXIT.shutdown;
+      if (severity === DOUBLE_FAULT) {
+        this.tripleFault(vector);
         return;
       }
-      const pair = contributory(vector)
-        ? contributory(second)
-        : vector === VECTOR_PF && (second === VECTOR_PF || contributory(second));
-      first = vector;
-      if (!pair) continue;
+      const second = severityOf(this.faultVector);
+      const double =
+        severity !== BENIGN && second !== BENIGN && !(severity === CONTRIBUTORY && second === PAGE_FAULT);
+      severity = double ? DOUBLE_FAULT : second;
+      fault = true;
+      if (!double) continue;
       this.faultVector = VECTOR_DF;
       this.faultCode = 0;
       this.faultHasCode = true;
     }
+  }
+  private tripleFault(vector: number): void {
+    if (this.pv) {
+      const where = this.faultCr2.toString(16);
+      throw new Error(`triple fault on the way to Xen: vector ${vector}, address ${where}`);
+    }
+    this.exit = EXIT.shutdown;
   }
 
   /** Bytes that are no instruction: named in a record, then #UD, or #GP(0) when there are too many. */
@@ -283,7 +331,7 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
     const insn = decode((i) => {
       this.checkLimit(i + 1);
       const host = this.hostExecute((lin + i) | 0);
-      return host < 0 ? 0xff : this.u8[host]!;
+      return host < 0 ? this.readMmio(this.walker.pfn * 4096 + ((lin + i) & 0xfff), 8) : this.u8[host]!;
     }, this.csD);
     return makeOperation(this, insn, 0, sensitivity);
   }

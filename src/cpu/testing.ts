@@ -7,6 +7,7 @@ import { HEADER, vcpuAt } from '../memory/map.ts';
 import { allocate, type Memory } from '../memory/memory.ts';
 import { MACHINE, Recorder } from '../trace/recorder.ts';
 import { decodeRecord, type TraceRecord } from '../trace/records.ts';
+import type { Bus } from './bus.ts';
 import type { Engine, Mmu } from './engine.ts';
 import { createEngine } from './engines.ts';
 import { CR0_PE, CR0_PG, CR0_WP, CR4_PAE, EFER_NXE } from './paging.ts';
@@ -81,6 +82,8 @@ export interface TestOptions {
   readonly cpl?: 0 | 1 | 3;
   readonly paging?: boolean;
   readonly mib?: number;
+  /** Devices of the machine; without a bus physical pages are machine frames. */
+  readonly bus?: Bus;
 }
 
 function writeTables(frames: Frames): void {
@@ -158,7 +161,12 @@ export function testMachine(options: TestOptions = {}): TestMachine {
   const v = vcpuAt(0);
   writeTables(frames);
   initVcpu(m, frames, v, options);
-  const { engine, mmu } = createEngine('reference', { m, frames, trace });
+  const { engine, mmu } = createEngine('reference', {
+    m,
+    frames,
+    trace,
+    ...(options.bus ? { bus: options.bus } : {}),
+  });
   const fieldOf = (name: RegName | 'eip' | 'eflags'): number =>
     v + (name === 'eip' ? VCPU.eip : name === 'eflags' ? VCPU.eflags : VCPU.gpr + 4 * REGS.indexOf(name));
   const machine: TestMachine = {

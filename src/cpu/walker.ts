@@ -2,11 +2,12 @@
 //
 // On PV the four L3 entries are read from memory each time and only their P bit counts (RW US A D AVL are ignored, as Xen's own
 // copy of the L3 makes it), CR0.WP acts as 1 and NX is on. On the bare machine the PDPTEs are registers, loaded with CR3.
-// SDM vol. 3, 4.3-4.7.
+// Physical pages of the bare machine become machine frames through its bus, tables' entries included. SDM vol. 3, 4.3-4.7.
 
 import type { Frames } from '../memory/frames.ts';
 import { FRAME_TABLE } from '../memory/frames.ts';
 import { RAM_BASE } from '../memory/map.ts';
+import { type Bus, NO_FRAME } from './bus.ts';
 import {
   CR0_PG,
   CR0_WP,
@@ -37,29 +38,57 @@ export const READ = 0,
 export class Walker {
   readonly frames: Frames;
   private readonly view: DataView;
-  /** Result of a walk that succeeded: machine address as a frame number and an offset; the frame may lie beyond RAM. */
+  private readonly bus: Bus | undefined;
+  /** The bus of the vCPU that is walked for. */
+  private via: Bus | undefined = undefined;
+  /** Result of a walk that succeeded: the machine frame, which may lie beyond RAM; NO_FRAME where the bus has no memory. */
   mfn = 0;
+  /** The physical page behind it: the same without a bus. */
+  pfn = 0;
   /** Result of a walk that failed: the #PF error code. */
   code = 0;
 
-  constructor(frames: Frames) {
+  constructor(frames: Frames, bus?: Bus) {
     this.frames = frames;
     this.view = frames.m.view;
+    this.bus = bus;
   }
 
-  private entry(maddr: number): number {
-    return maddr < this.frames.m.nrFrames * 4096 ? this.view.getUint32(RAM_BASE + maddr, true) : 0xffffffff;
+  /** Machine address of a table entry's physical address, -1 where no memory is. */
+  private behind(paddr: number, write: boolean): number {
+    const pfn = Math.floor(paddr / 4096);
+    const mfn = this.via === undefined ? pfn : this.via.frameOf(pfn, write);
+    return mfn !== NO_FRAME && this.frames.exists(mfn) ? mfn * 4096 + (paddr % 4096) : -1;
+  }
+  private entry(paddr: number): number {
+    const maddr = this.behind(paddr, false);
+    return maddr < 0 ? 0xffffffff : this.view.getUint32(RAM_BASE + maddr, true);
+  }
+  /** A word of physical memory for the vCPU's own use (PDPTEs); zero where no memory is. */
+  word(v: number, paddr: number): number {
+    this.use(v);
+    const maddr = this.behind(paddr, false);
+    return maddr < 0 ? 0 : this.view.getUint32(RAM_BASE + maddr, true);
+  }
+  private use(v: number): void {
+    this.via = this.frames.m.r32(v + VCPU.mode) === VCPU_MODE.bare ? this.bus : undefined;
   }
 
   /**
    * Walks for one access; `track` marks the table frames so that writes to them drop TLBs (for whoever caches the result).
-   * True: mfn is set. False: code is set.
+   * True: pfn and mfn are set. False: code is set.
    */
   walk(v: number, lin: number, access: number, user: boolean, track: boolean): boolean {
+    this.use(v);
+    if (!this.translate(v, lin, access, user, track)) return false;
+    this.mfn = this.via === undefined ? this.pfn : this.via.frameOf(this.pfn, access === WRITE);
+    return true;
+  }
+  private translate(v: number, lin: number, access: number, user: boolean, track: boolean): boolean {
     const m = this.frames.m;
     const cr0 = m.r32(v + VCPU.cr0);
     if ((cr0 & CR0_PG) === 0) {
-      this.mfn = lin >>> 12;
+      this.pfn = lin >>> 12;
       return true;
     }
     const pv = m.r32(v + VCPU.mode) === VCPU_MODE.pv;
@@ -73,8 +102,10 @@ export class Walker {
     return false;
   }
 
-  private mark(maddr: number, track: boolean): void {
-    if (track && this.frames.exists(maddr >>> 12)) this.frames.setFlag(maddr >>> 12, FRAME_TABLE);
+  private mark(paddr: number, track: boolean): void {
+    if (!track) return;
+    const maddr = this.behind(paddr, false);
+    if (maddr >= 0) this.frames.setFlag(maddr >>> 12, FRAME_TABLE);
   }
 
   private pae(
@@ -135,7 +166,7 @@ export class Walker {
     if (!large && (lo2 & PTE_A) === 0) this.setBits(l2, PTE_A);
     const wanted = access === WRITE ? PTE_A | PTE_D : PTE_A;
     if ((leafLo & wanted) !== wanted) this.setBits(leaf, wanted);
-    this.mfn = mfn;
+    this.pfn = mfn;
     return true;
   }
 
@@ -153,7 +184,7 @@ export class Walker {
     const pde = this.entry(directory);
     if ((pde & PTE_P) === 0) return this.fail(access, user, 0, false);
     const large = (pde & PTE_PS) !== 0 && (m.r32(v + VCPU.cr4) & CR4_PSE) !== 0;
-    if (large && (pde & 0x3fe000) !== 0) return this.fail(access, user, PF_P | PF_RSVD, false);
+    if (large && (pde & PSE36_RESERVED) !== 0) return this.fail(access, user, PF_P | PF_RSVD, false);
     let leaf = directory,
       entry = pde,
       rights = pde;
@@ -168,14 +199,21 @@ export class Walker {
     if (!large && (pde & PTE_A) === 0) this.setBits(directory, PTE_A);
     const wanted = access === WRITE ? PTE_A | PTE_D : PTE_A;
     if ((entry & wanted) !== wanted) this.setBits(leaf, wanted);
-    this.mfn = large ? (entry >>> 22) * 1024 + ((lin >>> 12) & 1023) : entry >>> 12;
+    // PSE-36: bits 13-16 of a 4-MiB entry are bits 32-35 of the address.
+    const high = (entry & PSE36_BASE) << 7;
+    this.pfn = large ? (entry >>> 22) * 1024 + ((lin >>> 12) & 1023) + high : entry >>> 12;
     return true;
   }
 
-  private setBits(maddr: number, bits: number): void {
-    if (this.frames.exists(maddr >>> 12)) this.frames.setTableBits(maddr, bits);
+  private setBits(paddr: number, bits: number): void {
+    const maddr = this.behind(paddr, true);
+    if (maddr >= 0) this.frames.setTableBits(maddr, bits);
   }
 }
+
+/** Bits of a 4-MiB entry: the base above 4 GiB, and what the width of physical addresses leaves reserved. */
+const PSE36_BASE = 0x1e000,
+  PSE36_RESERVED = 0x3e0000;
 
 const frameBase = (lo: number, hi: number): number => ((lo & 0xfffff000) >>> 0) + (hi & 0xf) * 4294967296;
 

@@ -245,6 +245,8 @@ export interface Builder<V, W> {
   writeMsr(index: V, value: W): void;
   /** Checks a new value before anything is written: reserved bits and impossible combinations are #GP(0). */
   checkCr(n: 0 | 3 | 4, value: V): void;
+  /** May debug register n be accessed? DR4 and DR5 are #UD under CR4.DE; all of them are #DB under DR7.GD. */
+  checkDr(n: number): void;
   /** #GP(0) unless CPL <= n. */
   requireCpl(n: 0): void;
   /** #GP(0) unless CPL <= IOPL (in virtual-8086 mode: unless IOPL is 3). */
@@ -268,6 +270,17 @@ export interface Builder<V, W> {
   halt(): void;
   /** No interrupt or event before the next instruction has retired (MOV SS, POP SS, STI). */
   shadow(): void;
+  /** Beside shadow(): debug exceptions wait as well, so that SS and ESP can be loaded together (MOV SS, POP SS). */
+  holdTraps(): void;
+  /** NMIs are accepted again (IRET), whatever becomes of this instruction. */
+  endNmi(): void;
+  /**
+   * A task switch is complete but for what the new task's segments may raise: from here on faults are the new task's, and the
+   * instruction they happen at is the one at `eip`.
+   */
+  begin(eip: V): void;
+  /** The new task asked for a debug exception before its first instruction (the T flag of its TSS). */
+  taskTrap(): void;
   cpuid(leaf: V, subleaf: V): readonly [eax: V, ebx: V, ecx: V, edx: V];
 
   // ---- where the program goes on ----------------------------------------------------------------------

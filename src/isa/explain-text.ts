@@ -32,6 +32,11 @@ const LINES = {
   invalidate:      ['forget the translation of {0}', '{0} 의 주소 변환을 버린다'],
   halt:            ['stop until an interrupt arrives', '인터럽트가 올 때까지 멈춘다'],
   shadow:          ['hold interrupts back until the next instruction has run', '다음 명령이 끝날 때까지 인터럽트를 미룬다'],
+  'hold-traps':    ['hold debug exceptions back as long', '디버그 예외도 그동안 미룬다'],
+  'end-nmi':       ['accept NMIs again', 'NMI를 다시 받는다'],
+  begin:           ['the new task begins at {0}: faults from here on are its own', '새 태스크가 {0} 에서 시작한다: 이후의 예외는 새 태스크의 것'],
+  'task-trap':     ['raise #DB before the first instruction of the new task', '새 태스크의 첫 명령 전에 #DB 예외를 일으킨다'],
+  'check-debug':   ['check that DR{0} may be accessed now (CR4.DE, DR7.GD)', 'DR{0} 에 지금 접근할 수 있는지 확인 (CR4.DE, DR7.GD)'],
   nothing:         ['nothing changes but EIP', 'EIP 외에는 바뀌는 것이 없다'],
   other:           ['{0}', '{0}'],
 } as const satisfies Readonly<Record<string, readonly [en: string, ko: string]>>;

@@ -347,6 +347,9 @@ export class SymbolicBuilder extends DerivedBuilder<Value, Value> implements Bui
   checkCr(n: 0 | 3 | 4, value: Value): void {
     this.act('checkCr', [n, value], []);
   }
+  checkDr(n: number): void {
+    this.act('checkDr', [n], []);
+  }
   protected override ioRefused(port: Value, size: number): Value {
     return this.value('ioRefused', 32, [port, size], ['sys:tss']);
   }
@@ -372,6 +375,18 @@ export class SymbolicBuilder extends DerivedBuilder<Value, Value> implements Bui
   }
   shadow(): void {
     this.act('shadow', [], []);
+  }
+  holdTraps(): void {
+    this.act('holdTraps', [], []);
+  }
+  endNmi(): void {
+    this.act('endNmi', [], []);
+  }
+  begin(eip: Value): void {
+    this.act('begin', [eip], []);
+  }
+  taskTrap(): void {
+    this.act('taskTrap', [], []);
   }
   cpuid(leaf: Value, subleaf: Value): readonly [Value, Value, Value, Value] {
     const part = (n: number) => this.value('cpuid', 32, [leaf, subleaf, n], ['policy']);

@@ -78,6 +78,11 @@ export const HELPERS = {
   invalidate: 'i:',
   halt: ':',
   shadow: ':',
+  holdTraps: ':',
+  endNmi: ':',
+  begin: 'i:',
+  taskTrap: ':',
+  checkDr: 'i:',
   cpuid: 'iii:i', // leaf, subleaf, 0-3 for EAX EBX ECX EDX
   checkJump: 'i:', // within the limit of CS
   segmentPart: 'ii:i', // seg, 0-3 for selector, base, limit, attributes
@@ -493,6 +498,21 @@ export class WasmBuilder
   }
   shadow(): void {
     this.call('shadow');
+  }
+  holdTraps(): void {
+    this.call('holdTraps');
+  }
+  endNmi(): void {
+    this.call('endNmi');
+  }
+  begin(eip: WasmValue): void {
+    this.call('begin', eip);
+  }
+  taskTrap(): void {
+    this.call('taskTrap');
+  }
+  checkDr(n: number): void {
+    this.call('checkDr', n);
   }
   cpuid(leaf: WasmValue, subleaf: WasmValue): readonly [WasmValue, WasmValue, WasmValue, WasmValue] {
     const part = (n: number) => this.ask('cpuid', leaf, subleaf, n);

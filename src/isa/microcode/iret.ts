@@ -29,6 +29,7 @@ function restoreFlags<V, W>(b: Builder<V, W>, image: V, cpl: V): void {
 
 export function interruptReturn<V, W>(b: Builder<V, W>): void {
   b.micro('interrupt return', () => {
+    b.endNmi();
     b.vm86Iopl();
     b.if(
       b.isProtected(),
