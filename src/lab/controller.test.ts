@@ -6,8 +6,11 @@ import { decodeLink } from './link.ts';
 import { images, labOf, pingPong } from './testing.ts';
 import type { LabConfig, LabState } from './types.ts';
 
-async function open(config: LabConfig): Promise<{ c: Controller; state: () => LabState }> {
+async function open(
+  config: LabConfig,
+): Promise<{ c: Controller; state: () => LabState; published: LabState[] }> {
   let last: LabState | undefined;
+  const published: LabState[] = [];
   const c = new Controller({
     now: () => performance.now(),
     breathe: () => new Promise((r) => setImmediate(r)),
@@ -16,10 +19,11 @@ async function open(config: LabConfig): Promise<{ c: Controller; state: () => La
     shared: false,
     publish: (s) => {
       last = s;
+      published.push(s);
     },
   });
   await c.boot(config);
-  return { c, state: () => last! };
+  return { c, state: () => last!, published };
 }
 const traps = { groups: true, types: ['trap'] } as const;
 
@@ -65,6 +69,48 @@ describe('run control on hello', () => {
       await c.step('instruction', -1);
       expect(c.stateHash()).toBe(hashes[i]);
     }
+  });
+
+  it('goes to the place before a trap in one move: nobody sees it stand anywhere else', async () => {
+    const { c, state, published } = await open(labOf(['hello']));
+    await c.run();
+    const first = c.look.trace(traps, 0, 1).rows[0]!;
+    published.length = 0;
+    await c.goto({ T: first.T, seq: first.seq, within: true }, true);
+    const places = new Set(
+      published.filter((s) => s.phase === 'paused').map((s) => JSON.stringify(s.cursor)),
+    );
+    expect([...places]).toEqual([JSON.stringify(state().cursor)]);
+    expect(state().cursor.within).toBe(false);
+    await c.step('phase', 1);
+    expect(state().cursor).toEqual({ T: first.T, seq: first.seq, within: true });
+  });
+
+  it('leaves a breakpoint inside a trap and comes to the next', async () => {
+    const { c, state } = await open(labOf(['hello']));
+    c.setBreakpoints([{ id: 7, enabled: true, hypercall: 18 }]);
+    const seen: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      await c.run();
+      expect(state().stop).toEqual({ kind: 'breakpoint', id: 7 });
+      seen.push(state().cursor.seq);
+    }
+    expect(new Set(seen).size).toBe(3);
+    await c.run();
+    expect(state().ended).toMatchObject({ reason: 'poweroff' });
+  });
+
+  it('gives up a long journey when asked to, and stands still somewhere on the way', async () => {
+    const { c, state, published } = await open(labOf(['test-storm']));
+    const far = c.goto({ T: 1e12, seq: 0, within: false });
+    await new Promise((r) => setTimeout(r, 400));
+    expect(state().phase).toBe('seeking');
+    c.cancel();
+    await far;
+    expect(state().phase).toBe('paused');
+    expect(state().cursor.T).toBeGreaterThan(0);
+    expect(state().cursor.T).toBeLessThan(1e12);
+    expect(published.some((s) => s.progress !== undefined)).toBe(true);
   });
 
   it('keeps the old future when the past is edited, and the link carries the edit', async () => {

@@ -263,9 +263,9 @@ export class Controller {
 
   async run(until?: Moment): Promise<void> {
     const { tl } = this;
+    const from = this.cursorSeq; // what was already seen stops nobody again, the record we stand at included
     tl.leaveTrap();
     this.publish({ phase: 'running' });
-    const from = tl.seq;
     const startTicks = tl.ticks;
     let hitSeq = 0,
       hitId = 0;

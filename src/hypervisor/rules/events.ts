@@ -221,7 +221,7 @@ export const RULES_EVENTS = [
   [
     'console.ring-indices',
     'The console ring of domain {0:domid} must hold no more than its size: out {1:dec} to {2:dec}, in {3:dec} to {4:dec}.',
-    '도메인 {0:domid}의 콘솔 링에는 크기 이하만 들어 있어야 합니다: out {1:dec}~{2:dec}, in {3:dec}~{4:dec}.',
+    '도메인 {0:domid}의 콘솔 링 버퍼에는 크기 이하만 들어 있어야 합니다: out {1:dec}~{2:dec}, in {3:dec}~{4:dec}.',
   ],
   [
     'grant.argument-readable',

@@ -215,7 +215,7 @@ export const RULES_MM = [
   [
     'descriptor.allowed',
     'Descriptor {2:dec} ({1:hex} {0:hex}) could lead out of the guest’s rings: refused.',
-    '디스크립터 {2:dec}({1:hex} {0:hex})은(는) 게스트의 링 밖으로 이어질 수 있어 거절됩니다.',
+    '디스크립터 {2:dec}({1:hex} {0:hex})은(는) 게스트의 특권 링 밖으로 이어질 수 있어 거절됩니다.',
   ],
   ['descriptor.owner', 'Frame {0:mfn} is the caller’s own.', '프레임 {0:mfn}은(는) 호출자의 것입니다.'],
   [

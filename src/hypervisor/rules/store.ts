@@ -10,7 +10,7 @@ export const RULES_STORE = [
   [
     'store.ring-indices',
     'The XenStore ring of {0:domid} is broken: {1:dec} bytes claimed where 1024 fit.',
-    '{0:domid}의 XenStore 링이 깨졌습니다: 1024바이트 자리에 {1:dec}바이트를 주장합니다.',
+    '{0:domid}의 XenStore 링 버퍼가 깨졌습니다: 1024바이트 자리에 {1:dec}바이트를 주장합니다.',
   ],
   [
     'store.payload-size',
@@ -38,7 +38,7 @@ export const ACTS_STORE = [
   [
     'store.introduce',
     'XenStore greets {0:domid}: ring frame {1:mfn}, port {2:port}.',
-    'XenStore가 {0:domid}을(를) 맞이합니다: 링 프레임 {1:mfn}, 포트 {2:port}.',
+    'XenStore가 {0:domid}을(를) 맞이합니다: 링 버퍼 프레임 {1:mfn}, 포트 {2:port}.',
   ],
   ['store.release', 'XenStore says goodbye to {0:domid}.', 'XenStore가 {0:domid}과(와) 작별합니다.'],
   [

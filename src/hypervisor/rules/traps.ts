@@ -47,7 +47,7 @@ export const RULES_TRAPS = [
   [
     'iret.ring0',
     "A frame may lead to ring 1, 2 or 3; selector {0:sel} asks for ring 0, which is Xen's.",
-    '프레임은 링 1, 2, 3으로만 이어질 수 있습니다. 선택자 {0:sel}은(는) Xen의 링 0을 요구합니다.',
+    '프레임은 특권 링 1, 2, 3으로만 이어질 수 있습니다. 선택자 {0:sel}은(는) Xen의 특권 링 0을 요구합니다.',
   ],
   [
     'iret.vm86',
@@ -57,7 +57,7 @@ export const RULES_TRAPS = [
   [
     'int.slot-dpl',
     "INT {0:dec} from ring {2:dec} needs a trap-table slot with DPL {2:dec} or higher; this slot's DPL is {1:dec}.",
-    '링 {2:dec}에서 INT {0:dec}을(를) 쓰려면 트랩 테이블 칸의 DPL이 {2:dec} 이상이어야 합니다. 이 칸의 DPL은 {1:dec}입니다.',
+    '특권 링 {2:dec}에서 INT {0:dec}을(를) 쓰려면 트랩 테이블 칸의 DPL이 {2:dec} 이상이어야 합니다. 이 칸의 DPL은 {1:dec}입니다.',
   ],
   [
     'traps.list-readable',
@@ -72,7 +72,7 @@ export const RULES_TRAPS = [
   [
     'priv.kernel-only',
     "This instruction is emulated for the guest's kernel (ring 1) only; it was executed in ring {0:dec}.",
-    '이 명령어는 게스트 커널(링 1)에서만 대신 실행됩니다. 링 {0:dec}에서 실행되었습니다.',
+    '이 명령어는 게스트 커널(특권 링 1)에서만 대신 실행됩니다. 특권 링 {0:dec}에서 실행되었습니다.',
   ],
   [
     'priv.iopl',
@@ -302,7 +302,7 @@ export const RULES_TRAPS = [
   [
     'gate.usable',
     'A call gate is open to rings up to its DPL: gate {0:sel} has DPL {1:dec}, the caller is in ring {2:dec}.',
-    '콜 게이트는 DPL까지의 링에 열려 있습니다. 게이트 {0:sel}의 DPL은 {1:dec}, 호출자는 링 {2:dec}에 있습니다.',
+    '콜 게이트는 DPL까지의 특권 링에 열려 있습니다. 게이트 {0:sel}의 DPL은 {1:dec}, 호출자는 특권 링 {2:dec}에 있습니다.',
   ],
 ] as const satisfies readonly Sentence[];
 

@@ -1,7 +1,9 @@
+import { readFileSync } from 'node:fs';
 import { describe, expect, it } from 'vitest';
 import { ImageError } from '../../hypervisor/image.ts';
 import { parseKernel } from '../../toolstack/elf.ts';
 import { decodeLink } from '../link.ts';
+import { knownParts, koreanImageMessage } from './image-messages.ts';
 import { localise } from './messages.ts';
 
 const hangul = /[가-힣]/;
@@ -28,6 +30,42 @@ describe('errors in Korean', () => {
     const wide = new Uint8Array(100);
     wide.set([0x7f, 0x45, 0x4c, 0x46, 2]);
     expect(localise(messageOf(wide), 'ko')).toContain('-m32');
+  });
+  it('know every problem and every remedy that the sources name', () => {
+    const sources = [
+      'toolstack/elf.ts',
+      'toolstack/elf-reader.ts',
+      'hypervisor/build-layout.ts',
+      'hypervisor/build.ts',
+    ]
+      .map((f) => readFileSync(new URL(`../../${f}`, import.meta.url), 'utf8'))
+      .join('\n');
+    const problems = [...sources.matchAll(/\bwhat: (['`])(.+?)\1,/g)].map((m) => m[2]!);
+    // A remedy is a literal, or a choice between two.
+    const remedies = [...sources.matchAll(/remedy:([^;]*?)\n? *\}\)/gs)].flatMap((m) =>
+      [...m[1]!.matchAll(/'((?:[^'\\]|\\.)+)'/g)].map((x) => x[1]!),
+    );
+    expect(problems.length).toBeGreaterThan(28);
+    expect(remedies.length).toBeGreaterThan(28);
+    const fill = (s: string): string =>
+      s.replace(/\$\{what\}/, 'program header table').replace(/\$\{[^}]+\}/g, '3');
+    for (const p of problems)
+      expect(
+        knownParts.what.some(([e]) => e.test(fill(p))),
+        p,
+      ).toBe(true);
+    for (const r of remedies)
+      expect(
+        knownParts.remedy.some(([e]) => e.test(r)),
+        r,
+      ).toBe(true);
+  });
+  it('are Korean throughout: no English words but names', () => {
+    const message =
+      'The kernel has no Xen notes: expected a PT_NOTE segment or SHT_NOTE section with notes named "Xen", or a section __xen_guest, found none. Add the notes XEN_VERSION "xen-3.0", LOADER "generic", PAE_MODE "yes" and VIRT_BASE, and keep the section when linking or stripping.';
+    const text = koreanImageMessage(message)!;
+    expect(text).not.toMatch(/\b(the|expected|found|none|with|section|segment)\b/i);
+    expect(localise(message, 'ko')).not.toContain('(으)');
   });
   it('leave alone what they do not know', () => {
     expect(localise('something else', 'ko')).toBe('something else');

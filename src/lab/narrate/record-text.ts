@@ -70,13 +70,14 @@ const KO: Record<RecordTextKey, string> = {
   no: '아니요',
   deadline: '마감',
   trapHypercall:
-    '{who}의 특권 링 {ring}에서 INT 0x82를 실행했습니다. 게이트의 DPL은 1이라 링 0과 1이 지나갈 수 있습니다.',
-  trapInt: '{who}이(가) 링 {ring}에서 {name}을(를) 실행했습니다. 게이트는 Xen으로 이어집니다.',
-  trapException: '{who}의 링 {ring}, {at}에서 {name}, 오류 코드 {code}. 프로세서가 제어를 Xen에 넘깁니다.',
+    '{who}의 특권 링 {ring}에서 INT 0x82를 실행했습니다. 게이트의 DPL은 1이라 특권 링 0과 1이 지나갈 수 있습니다.',
+  trapInt: '{who}이(가) 특권 링 {ring}에서 {name}을(를) 실행했습니다. 게이트는 Xen으로 이어집니다.',
+  trapException:
+    '{who}의 특권 링 {ring}, {at}에서 {name}, 오류 코드 {code}. 프로세서가 제어를 Xen에 넘깁니다.',
   trapPageFault:
-    '{who}의 링 {ring}에서 #PF: {at}에서 {cr2}에 닿지 못했습니다. 오류 코드 {code}. 프로세서가 제어를 Xen에 넘깁니다.',
-  trapDeadline: '마감 시각입니다. Xen이 링 {ring}의 {who}에게서 프로세서를 가져갑니다.',
-  trapReturn: '제어가 {who}, 링 {ring}, {at}(으)로 돌아갑니다.',
+    '{who}의 특권 링 {ring}에서 #PF: {at}에서 {cr2}에 닿지 못했습니다. 오류 코드 {code}. 프로세서가 제어를 Xen에 넘깁니다.',
+  trapDeadline: '마감 시각입니다. Xen이 특권 링 {ring}의 {who}에게서 프로세서를 가져갑니다.',
+  trapReturn: '제어가 {who}, 특권 링 {ring}, {at}(으)로 돌아갑니다.',
   hypercallDecode: 'EAX는 {number}: {call}.',
   hypercallAnswer: 'Xen의 답은 {answer}입니다.',
   privopDecode: 'Xen이 트랩을 일으킨 명령을 읽습니다: {code}.',
@@ -85,11 +86,12 @@ const KO: Record<RecordTextKey, string> = {
   unnamedRule: '규칙 {number}.',
   unnamedAct: '동작 {number}.',
   bounce:
-    'Xen이 {who}의 스택 {sp}에 {words}워드를 쌓고 {name}을(를) 커널 자신의 핸들러(링 {ring}, {to})로 보냅니다.',
-  upcall: 'Xen이 {who}에 업콜을 보냅니다: 스택 {sp}에 {words}워드, 이어서 링 {ring}, {to}.',
-  ringchange: '{name}: 프로세서가 스스로 링 {from}에서 링 {to}(으)로 갔습니다. Xen 표시는 없습니다.',
+    'Xen이 {who}의 스택 {sp}에 {words}워드를 쌓고 {name}을(를) 커널 자신의 핸들러(특권 링 {ring}, {to})로 보냅니다.',
+  upcall: 'Xen이 {who}에 업콜을 보냅니다: 스택 {sp}에 {words}워드, 이어서 특권 링 {ring}, {to}.',
+  ringchange:
+    '{name}: 프로세서가 스스로 특권 링 {from}에서 특권 링 {to}(으)로 갔습니다. Xen 표시는 없습니다.',
   silent:
-    '{code}: 아무 트랩도 없었습니다. 요청 {asked}, 실제 {got}; 링 0이었다면 {native}. 아무도 알리지 않았습니다.',
+    '{code}: 아무 트랩도 없었습니다. 요청 {asked}, 실제 {got}; 특권 링 0이었다면 {native}. 아무도 알리지 않았습니다.',
   switch: '프로세서의 주인이 바뀝니다: {from}에서 {to}(으)로 ({reason}).',
   switch_none: '이유 없음',
   switch_yield: '양보',
@@ -108,7 +110,7 @@ const KO: Record<RecordTextKey, string> = {
   event_2: '보류',
   event_3: '업콜 발생',
   consoleXen: 'Xen이 {who} 대신 출력합니다: “{text}”',
-  consolePv: '{who}의 콘솔 링에서: “{text}”',
+  consolePv: '{who}의 콘솔 링 버퍼에서: “{text}”',
   storeIn: '{who}이(가) XenStore에 묻습니다: {text}',
   storeOut: 'XenStore가 {who}에게 답합니다: {text}',
   watch: '{who}의 감시가 울립니다: {text}',

@@ -29,7 +29,7 @@ export const en = {
   starterElf: 'Starter: ELF',
   starterHint: 'To begin with:',
   lab_hello: 'A kernel of one page asks the hypervisor to speak for it.',
-  lab_rings: 'A kernel does what kernels do, one ring too high.',
+  lab_rings: 'A kernel does what kernels do, one privilege ring too high.',
   lab_ping: 'A page is granted, a bell is rung, numbers go round.',
   lab_silence: 'The same two kernels. They stop, and nothing says why.',
   lab_own: 'A 32-bit ELF with Xen notes: choose a file, or drop it anywhere.',

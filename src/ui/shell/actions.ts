@@ -1,6 +1,7 @@
 // What buttons, keys and tours do. One place, so that all three mean the same.
 
 import type { Direction, LabConfig, Moment, StepKind } from '../../lab/types.ts';
+import { localise } from '../../lab/i18n/messages.ts';
 import { translate } from '../../lab/i18n/text.ts';
 import { SHELL, type ShellKey } from '../i18n/index.ts';
 import { labState, running, session, settled } from '../store/lab.ts';
@@ -17,7 +18,7 @@ async function attempt(work: () => Promise<void> | void): Promise<void> {
   try {
     await work();
   } catch (e) {
-    notify(e instanceof Error ? e.message : String(e));
+    notify(localise(e instanceof Error ? e.message : String(e), useSettings.getState().lang));
   }
 }
 
@@ -78,6 +79,42 @@ export async function runToAddress(address: number, domid: number | undefined): 
   session().setBreakpoints(mine);
 }
 
+/** Numbers of public/xen.h and public/grant_table.h that say “a page was mapped”. */
+const GRANT_TABLE_OP = 20,
+  GNTTABOP_MAP = 0;
+const PAGE = 4096;
+/** To the first moment at which one domain has mapped a page of another; runs there if nobody has come that far yet. */
+export async function goToFirstGrant(): Promise<void> {
+  const known = async (): Promise<Moment | undefined> => {
+    for (let from = 0; ; from += PAGE) {
+      const { rows, total } = await session().trace({ types: ['hypercall'] }, from, PAGE);
+      const hit = rows.find(
+        (r) => r.aux === GRANT_TABLE_OP && r.phase === 'answer' && r.p[6] === GNTTABOP_MAP,
+      );
+      if (hit) return { T: hit.T, seq: hit.seq, within: true };
+      if (from + PAGE >= total) return undefined;
+    }
+  };
+  const found = await known();
+  if (found) return goto(found);
+  const mine = labState().breakpoints;
+  const id = 1 + Math.max(0, ...mine.map((b) => b.id));
+  session().setBreakpoints([
+    ...mine.map((b) => ({ ...b, enabled: false })),
+    { id, enabled: true, hypercall: GRANT_TABLE_OP },
+  ]);
+  if (busy()) return;
+  for (let moment = await known(); ; moment = await known()) {
+    if (moment) {
+      session().setBreakpoints(mine);
+      return goto(moment);
+    }
+    const { stop } = await running(() => session().run());
+    if (stop.kind !== 'breakpoint') break;
+  }
+  session().setBreakpoints(mine);
+}
+
 /** The address of this moment, for another browser or another day. */
 export async function linkHere(): Promise<string> {
   const link = await session().link();
@@ -100,15 +137,13 @@ export const copyLink = (): Promise<void> =>
 /** Puts a lab on stage, paused at its first instruction. */
 export async function openLab(id: string): Promise<void> {
   const lab = labOf(id);
-  useUi
-    .getState()
-    .set({
-      lab: lab.id,
-      opening: { moment: false },
-      selected: undefined,
-      dialog: undefined,
-      keysGoTo: undefined,
-    });
+  useUi.getState().set({
+    lab: lab.id,
+    opening: { moment: false },
+    selected: undefined,
+    dialog: undefined,
+    keysGoTo: undefined,
+  });
   if (location.hash !== `#${lab.id}`) history.replaceState(null, '', `#${lab.id}`);
   await attempt(async () => {
     if (labState().phase === 'running') await session().pause();

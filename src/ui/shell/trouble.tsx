@@ -1,5 +1,6 @@
 // What went wrong, who, where, and the way out. Nothing disappears by itself.
 
+import { useEffect, useState } from 'react';
 import { localise } from '../../lab/i18n/messages.ts';
 import { useLang, useT } from '../i18n/index.ts';
 import { whoIs } from '../../lab/narrate/who.ts';
@@ -34,6 +35,30 @@ function Crash({ text }: { readonly text: string }) {
   );
 }
 
+/** Journeys shorter than this show nothing: a bar that flashes up tells nobody anything. */
+const LONG_MS = 300;
+function useLong(on: boolean): boolean {
+  const [long, setLong] = useState(false);
+  useEffect(() => {
+    if (!on) return setLong(false);
+    const timer = setTimeout(() => setLong(true), LONG_MS);
+    return () => clearTimeout(timer);
+  }, [on]);
+  return on && long;
+}
+function Progress({ value }: { readonly value: number }) {
+  const t = useT();
+  return (
+    <div className={style.trouble} data-testid="progress">
+      <p>{t('seeking')}</p>
+      <progress value={value} max={1} aria-label={t('seeking')} />
+      <button type="button" className="button edged" onClick={() => session().cancel()}>
+        {t('cancel')} <kbd className="key">Esc</kbd>
+      </button>
+    </div>
+  );
+}
+
 export function Trouble() {
   const t = useT();
   const lang = useLang();
@@ -41,6 +66,7 @@ export function Trouble() {
   const error = useLab((s) => s.error);
   const stop = useLab((s) => s.stop);
   const progress = useLab((s) => s.progress);
+  const long = useLong(phase === 'seeking');
   const { badImage, badLink, compatible, set } = useUi();
   if (badImage)
     return (
@@ -75,6 +101,7 @@ export function Trouble() {
         </button>
       </div>
     );
+  if (long) return <Progress value={progress ?? 0} />;
   if (phase === 'error' || stop.kind === 'error' || stop.kind === 'diverged')
     return (
       <div className={style.trouble} role="alert">
@@ -93,16 +120,6 @@ export function Trouble() {
     );
   if (stop.kind === 'end' && (stop.reason === 'crash' || stop.reason === 'panic'))
     return <Crash text={stop.text} />;
-  if (progress !== undefined && phase === 'seeking')
-    return (
-      <div className={style.trouble}>
-        <p>{t('seeking')}</p>
-        <progress value={progress} max={1} aria-label={t('seeking')} />
-        <button type="button" className="button" onClick={() => session().cancel()}>
-          {t('cancel')}
-        </button>
-      </div>
-    );
   if (compatible)
     return (
       <div className={style.trouble}>

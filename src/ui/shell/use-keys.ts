@@ -3,6 +3,7 @@
 import { useEffect } from 'react';
 import { answerByKey, pressPrimary, questionOpen } from '../panels/guide/tour.ts';
 import { useHighlight } from '../store/highlight.ts';
+import { labState, session } from '../store/lab.ts';
 import { useSettings } from '../store/settings.ts';
 import { useUi } from '../store/ui.ts';
 import { copyLink, resetLayout, runOrPause, step } from './actions.ts';
@@ -24,6 +25,7 @@ function cycle(direction: 1 | -1): void {
 function letGo(): void {
   const { selected, set, moreTransport } = useUi.getState();
   useHighlight.getState().setPinned(undefined);
+  if (labState().phase === 'seeking') return session().cancel();
   if (isTyping(document.activeElement) && document.activeElement instanceof HTMLElement) {
     const region = document.activeElement.closest<HTMLElement>('[data-region]');
     document.activeElement.blur();

@@ -4,7 +4,8 @@
 import { useRef, useState } from 'react';
 import type { CodeModel, CodeRow } from '../../../lab/inspect/code.ts';
 import type { CpuModel } from '../../../lab/inspect/cpu.ts';
-import { defineText, useText } from '../../i18n/index.ts';
+import { localise } from '../../../lab/i18n/messages.ts';
+import { defineText, useLang, useText } from '../../i18n/index.ts';
 import { labState, session, useLab, useModel } from '../../store/lab.ts';
 import { useTrap } from '../../store/trap.ts';
 import { ownerOf } from '../../text/owner.ts';
@@ -253,6 +254,7 @@ function Details({ cpu }: { readonly cpu: CpuModel }) {
 
 export default function Code(_: PanelProps) {
   const t = useText(TEXT);
+  const lang = useLang();
   const [domid, setDomid] = useState<number>();
   const [change, setChange] = useState(false);
   const started = useLab((s) => s.cursor.T > 0);
@@ -289,7 +291,9 @@ export default function Code(_: PanelProps) {
       {(started || change) && <Registers cpu={model} change={change} />}
       <div className={style.listing} data-listing>
         <Values label={t('code')} className={style.code}>
-          {code.model.problem !== undefined && <p className={plate.empty}>{code.model.problem}</p>}
+          {code.model.problem !== undefined && (
+            <p className={plate.empty}>{localise(code.model.problem, lang)}</p>
+          )}
           {oncePerLine(code.model.rows).map((row) => (
             <Line key={row.address} row={row} domid={model.domid} />
           ))}

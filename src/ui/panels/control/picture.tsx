@@ -239,6 +239,8 @@ export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
   const domains = useLab((s) => s.domains);
   const running = useLab((s) => s.running);
   const T = useLab((s) => s.cursor.T);
+  // A machine that is off is in nobody's control.
+  const off = useLab((s) => s.phase === 'paused' && s.stop.kind === 'end' && s.stop.reason === 'poweroff');
   const label = useSettings((s) => (s.theme === 'presenter' ? 116 : 92));
   const shown = domains.filter(
     (d) => d.kind === 'pv' || d.domid === running || trap?.records.some((r) => r.domid === d.domid),
@@ -271,7 +273,7 @@ export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
     <div ref={ref} className={style.picture} aria-hidden="true">
       {width > 0 && (
         <svg aria-hidden="true" width={width} height={HEIGHT} viewBox={`0 0 ${width} ${HEIGHT}`}>
-          <Places plate={plate} here={ring} owner={owner.domid} />
+          <Places plate={plate} here={off ? undefined : ring} owner={owner.domid} />
           {spots.length > 1 && <path d={path(spots)} className={style.pathLater} />}
           {done.length > 1 && <path d={path(done)} className={style.path} />}
           {spots
@@ -280,15 +282,17 @@ export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
               <Station key={s.record!.seq} s={s} current={s === last && inside} crowded={crowded} />
             ))}
           {lie && <Lie r={lie.record!} x={lie.x} y={lie.y} />}
-          <g
-            className={style.token}
-            style={{ transform: `translate(${token.x}px, ${token.y}px)`, color: owner.colour }}
-          >
-            <circle r={11} fill="currentColor" />
-            <text y={4.5} textAnchor="middle" className={style.tokenLetter}>
-              {owner.letter}
-            </text>
-          </g>
+          {!off && (
+            <g
+              className={style.token}
+              style={{ transform: `translate(${token.x}px, ${token.y}px)`, color: owner.colour }}
+            >
+              <circle r={11} fill="currentColor" />
+              <text y={4.5} textAnchor="middle" className={style.tokenLetter}>
+                {owner.letter}
+              </text>
+            </g>
+          )}
         </svg>
       )}
     </div>

@@ -1,7 +1,8 @@
 // The Guide: a stop of the tour, a prediction, and Explain for the moment on stage, in one column.
 
 import { useEffect, useState } from 'react';
-import { useT } from '../../i18n/index.ts';
+import { localise } from '../../../lab/i18n/messages.ts';
+import { useLang, useT } from '../../i18n/index.ts';
 import { openLab } from '../../shell/actions.ts';
 import { session, useLab, useModel } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
@@ -129,11 +130,12 @@ function Editor() {
 
 function Tour() {
   const t = useT();
+  const lang = useLang();
   const { tour, error, stop: n, stage, before, after, busy, left } = useTour();
   const stop = tour?.stops[n];
   const running = useLab((s) => s.phase === 'running' || s.phase === 'seeking' || s.phase === 'loading');
   const cursor = useLab((s) => s.cursor.T);
-  if (error) return <p role="alert">{error}</p>;
+  if (error) return <p role="alert">{localise(error, lang)}</p>;
   if (!tour || !stop) return null;
   const last = n === tour.stops.length - 1;
   const waits = stage === 'before' && (stop.ask !== undefined || (stop.until !== undefined && !stop.action));

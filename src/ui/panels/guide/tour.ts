@@ -13,6 +13,7 @@ import {
   type Value,
 } from '../../../lab/lessons/evaluate.ts';
 import { josa } from '../../../lab/i18n/josa.ts';
+import { localise } from '../../../lab/i18n/messages.ts';
 import { parseTour } from '../../../lab/lessons/parse.ts';
 import type { Stop, Tour } from '../../../lab/lessons/types.ts';
 import type { ImageMap, Moment } from '../../../lab/types.ts';
@@ -145,7 +146,9 @@ export const questionOpen = (): boolean => {
 
 async function guarded(work: () => Promise<void>): Promise<void> {
   set({ busy: true });
-  const done = work().catch((e: unknown) => notify(e instanceof Error ? e.message : String(e)));
+  const done = work().catch((e: unknown) =>
+    notify(localise(e instanceof Error ? e.message : String(e), useSettings.getState().lang)),
+  );
   guideWork(done);
   await done;
   set({ busy: false });

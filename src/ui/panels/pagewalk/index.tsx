@@ -62,14 +62,14 @@ const TEXT = defineText({
     nothing: '{n}단계에서 탐색이 끝납니다: 엔트리가 없습니다.',
     writable: '쓰기 가능',
     readonly: '읽기 전용',
-    user: '링 3 허용',
-    kernel: '링 0–2만',
+    user: '특권 링 3 허용',
+    kernel: '특권 링 0–2만',
     refused: '이 탐색의 프레임에 대한 Xen의 마지막 거절',
     agree: 'P2M과 M2P가 일치',
     differ: 'P2M은 {p2m}',
     bad: 'c0101000처럼 주소를 적으십시오.',
     none: '아직 게스트가 없습니다.',
-    legend: 'P 있음 · W 쓰기 · U 링 3 · A 접근됨 · D 변경됨 · S 2 MiB · G 전역 · X 실행 금지',
+    legend: 'P 있음 · W 쓰기 · U 특권 링 3 · A 접근됨 · D 변경됨 · S 2 MiB · G 전역 · X 실행 금지',
   },
 });
 

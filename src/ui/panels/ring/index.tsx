@@ -3,7 +3,9 @@
 
 import { useState } from 'react';
 import type { RingIndex, RingModel } from '../../../lab/inspect/rings.ts';
-import { defineText, useText } from '../../i18n/index.ts';
+import { defineText, useLang, useText } from '../../i18n/index.ts';
+import { goToFirstGrant, openLab } from '../../shell/actions.ts';
+import { labOf } from '../../shell/labs.ts';
 import { useLab, useModel } from '../../store/lab.ts';
 import { type Owner, ownerOf } from '../../text/owner.ts';
 import { Badge } from '../../widgets/badge.tsx';
@@ -15,18 +17,21 @@ import style from './style.module.css';
 
 const TEXT = defineText({
   en: {
-    ring: 'Ring',
-    empty: 'No page is lent at this moment: *ping* lends one after boot and takes it back at the end.',
+    ring: 'Shared ring',
+    empty: 'No page granted at this moment. *ping* grants one after boot and takes it back at the end.',
+    emptyElsewhere: 'Nobody grants a page in this lab.',
+    goThere: 'Go there',
     front: 'front end',
     back: 'back end',
     none: 'No guest yet.',
     used: '{used} of {size} in flight',
-    broken: 'The indices are impossible: {used} in flight where {size} fit. Somebody scribbled on the ring.',
+    broken:
+      'The indices are impossible: {used} in flight where {size} fit. Somebody scribbled on the shared ring.',
     asleep: 'A message waits, and nobody has asked to be told. Both sides may be asleep.',
     frame: 'frame',
     grant: 'grant',
-    circle: 'The ring as a circle',
-    line: 'The ring as a number line',
+    circle: 'The shared ring as a circle',
+    line: 'The shared ring as a number line',
     slot: 'slot {n}: {state}',
     request: 'request',
     response: 'answered',
@@ -41,17 +46,19 @@ const TEXT = defineText({
   },
   ko: {
     ring: '링 버퍼',
-    empty: '지금은 빌려준 페이지가 없습니다. *ping*은 부팅 뒤에 하나를 빌려주고 끝나면 돌려받습니다.',
+    empty: '지금은 그랜트된 페이지가 없습니다. *ping*이 부팅 뒤에 하나를 빌려주고 끝나면 돌려받습니다.',
+    emptyElsewhere: '이 실습에서는 아무도 페이지를 빌려주지 않습니다.',
+    goThere: '그곳으로',
     front: '프런트엔드',
     back: '백엔드',
     none: '아직 게스트가 없습니다.',
     used: '{size}칸 중 {used}칸 진행 중',
-    broken: '색인이 불가능한 값입니다: {size}칸에 {used}칸이 진행 중. 누군가 링에 함부로 썼습니다.',
+    broken: '색인이 불가능한 값입니다: {size}칸에 {used}칸이 진행 중. 누군가 링 버퍼에 함부로 썼습니다.',
     asleep: '메시지가 기다리는데 알려 달라고 한 쪽이 없습니다. 양쪽 다 잠들었을 수 있습니다.',
     frame: '프레임',
     grant: '그랜트',
-    circle: '원으로 본 링',
-    line: '수직선으로 본 링',
+    circle: '원으로 본 링 버퍼',
+    line: '수직선으로 본 링 버퍼',
     slot: '칸 {n}: {state}',
     request: '요청',
     response: '응답됨',
@@ -190,6 +197,30 @@ function NumberLine({
   );
 }
 
+/** Nothing to show yet, and the way to where there is. */
+function NoGrant() {
+  const t = useText(TEXT);
+  const lang = useLang();
+  const idle = useLab((s) => s.phase === 'paused');
+  const here = useLab((s) => s.config?.domains.some((d) => d.name === 'ping') === true);
+  const next = labOf('ping');
+  return (
+    <>
+      <p>{t(here ? 'empty' : 'emptyElsewhere').replaceAll('*', '')}</p>
+      <p>
+        <button
+          type="button"
+          className="button edged"
+          disabled={!idle}
+          onClick={() => void (here ? goToFirstGrant() : openLab(next.id))}
+        >
+          {here ? t('goThere') : next.title[lang]}
+        </button>
+      </p>
+    </>
+  );
+}
+
 export default function Ring(_: PanelProps) {
   const t = useText(TEXT);
   const domains = useLab((s) => s.domains);
@@ -205,7 +236,7 @@ export default function Ring(_: PanelProps) {
     <div className={plate.pad}>
       <div className={plate.tools}>
         <label>
-          {t('ring')}
+          <span className="visually-hidden">{t('ring')}</span>
           <select className="field" value={ring?.id ?? ''} onChange={(e) => setChosen(e.target.value)}>
             {!ring && <option value="">–</option>}
             {model.map((r) => (
@@ -218,7 +249,7 @@ export default function Ring(_: PanelProps) {
         </label>
       </div>
       {!ring || !owners ? (
-        <p>{t('empty').replaceAll('*', '')}</p>
+        <NoGrant />
       ) : (
         <Values label={t('ring')}>
           <p className={style.sides}>

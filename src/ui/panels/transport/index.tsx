@@ -32,7 +32,7 @@ export function Transport() {
         className={atStart ? `button ${style.noPast}` : 'button'}
         disabled={dead || atStart}
         aria-keyshortcuts=","
-        onClick={() => void step('phase', -1)}
+        onClick={(e) => void step('phase', -1, e.shiftKey)}
       >
         <Icon name="back" /> {t('back')} <kbd className="key">,</kbd>
       </button>
@@ -50,7 +50,7 @@ export function Transport() {
         className="button"
         disabled={dead || ended}
         aria-keyshortcuts="."
-        onClick={() => void step('phase', 1)}
+        onClick={(e) => void step('phase', 1, e.shiftKey)}
       >
         <Icon name="forward" /> {t('step')} <kbd className="key">.</kbd>
       </button>
@@ -89,7 +89,7 @@ export function MoreTransport() {
             type="button"
             className="button square edged"
             aria-label={t(`back_${kind}` as ShellKey)}
-            onClick={() => void step(kind, -1, kind === 'domainTrap')}
+            onClick={(e) => void step(kind, -1, e.shiftKey || kind === 'domainTrap')}
           >
             <Icon name="back" />
           </button>
@@ -100,7 +100,7 @@ export function MoreTransport() {
             type="button"
             className="button square edged"
             aria-label={t(`forward_${kind}` as ShellKey)}
-            onClick={() => void step(kind, 1, kind === 'domainTrap')}
+            onClick={(e) => void step(kind, 1, e.shiftKey || kind === 'domainTrap')}
           >
             <Icon name="forward" />
           </button>
