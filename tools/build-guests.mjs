@@ -23,6 +23,7 @@ import {
 import { tmpdir } from 'node:os';
 import { basename, dirname, join, normalize } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { buildBare } from '../src/guests/bare/build.mjs';
 import { entryPoint, readSections, readSymbols } from '../src/guests/build/elf.mjs';
 import { readLineTable } from '../src/guests/build/line-table.mjs';
 import { manifest } from '../src/guests/build/manifest.mjs';
@@ -191,6 +192,7 @@ function buildAll(workspace, compiler) {
     );
     for (const file of guest.bundle ?? []) output.set(`${guest.name}/${basename(file)}`, readFileSync(file));
   }
+  for (const [path, bytes] of buildBare(workspace, run)) output.set(path, bytes);
   const index = {
     compiler,
     labs: plan.labs.map(indexEntry),

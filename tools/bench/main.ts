@@ -1,95 +1,49 @@
-// `npm run bench`: what the machine costs, each figure the median of several runs with its spread. Nothing asserts a time.
+// `npm run bench`: what the machine costs, and how fast it is beside a peer. Nothing asserts a time; a wrong checksum fails.
+//
+//   npm run bench                                    both
+//   npm run bench -- machine                         the machine alone: engine, trace, snapshots, going back
+//   npm run bench -- peer [--rounds N] [--engines reference,interpreter,v86] [--workloads sieve,…] [--json FILE]
 
-import { cpus } from 'node:os';
-import { stateHash } from '../../src/machine/state-hash.ts';
-import { COUNT_TYPE, NOBODY } from '../../src/trace/recorder.ts';
-import { RT } from '../../src/trace/records.ts';
-import { labOf, pingPong, start } from '../../src/lab/testing.ts';
+import { writeFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { ENGINES } from '../../src/cpu/engine.ts';
+import { reportMachine } from './machine.ts';
+import { compare, report } from './peer/compare.ts';
+import { PEERS, type Peer } from './peer/run.ts';
+import { WORKLOADS } from './peer/workloads.ts';
 
-interface Figure {
-  readonly name: string;
-  readonly unit: string;
-  readonly values: number[];
-}
-const RUNS = 5;
-const now = (): number => performance.now();
+const ROUNDS = 5;
+const text = { type: 'string' } as const;
+const { values, positionals } = parseArgs({
+  allowPositionals: true,
+  options: { rounds: text, engines: text, workloads: text, json: text },
+});
 
-function measure(name: string, unit: string, once: () => number): Figure {
-  const values: number[] = [];
-  for (let i = 0; i < RUNS; i++) values.push(once());
-  return { name, unit, values: values.sort((a, b) => a - b) };
-}
-const median = (v: readonly number[]): number => v[v.length >> 1]!;
-const show = (n: number): string => (n >= 100 ? n.toFixed(0) : n >= 1 ? n.toFixed(2) : n.toFixed(4));
-
-function engine(): Figure {
-  return measure('reference engine: ping and pong, idle work of theirs', 'million ticks/s', () => {
-    const { timeline } = start(pingPong(100));
-    timeline.run({ untilTicks: 200_000 });
-    const t = now();
-    timeline.run({ untilTicks: 3_200_000 });
-    return (timeline.ticks - 200_000) / 1000 / (now() - t);
-  });
-}
-function recorder(): Figure {
-  const { machine } = start(labOf(['hello']));
-  const n = 400_000;
-  machine.trace.onFull = () => machine.trace.drain(() => {});
-  return measure('one trace record, hashed', 'ns', () => {
-    const t = now();
-    for (let i = 0; i < n; i++) machine.trace.emit(RT.check, 3, 0, NOBODY, 1, [1, i, i, i]);
-    return ((now() - t) * 1e6) / n;
-  });
-}
-function hypercall(): Figure {
-  return measure('a hypercall of the storm guest, with its records', 'µs', () => {
-    const { machine, timeline } = start(labOf([['test-storm', 'count=1500']]));
-    const t = now();
-    timeline.run({});
-    return ((now() - t) * 1000) / (machine.m.u32[COUNT_TYPE + RT.hypercall]! / 2);
-  });
-}
-function snapshots(): Figure[] {
-  const { machine, timeline } = start(pingPong(20));
-  timeline.run({ untilTicks: 50_000 });
-  const take = measure('a snapshot after 10,000 ticks', 'ms', () => {
-    timeline.run({ untilTicks: timeline.ticks + 10_000 });
-    const t = now();
-    timeline.snapshots.take();
-    return now() - t;
-  });
-  const back = measure('one instruction back', 'ms', () => {
-    const t = now();
-    timeline.back();
-    return now() - t;
-  });
-  const phase = measure('one phase back', 'ms', () => {
-    const t = now();
-    timeline.goto({ T: timeline.history.TOf(timeline.seq - 1), seq: timeline.seq - 1, within: true });
-    return now() - t;
-  });
-  const hash = measure('state hash of 64 MiB', 'ms', () => {
-    const t = now();
-    stateHash(machine.m);
-    return now() - t;
-  });
-  return [take, back, phase, hash];
-}
-function boot(): Figure {
-  return measure('hello, from an empty memory to power-off', 'ms', () => {
-    const t = now();
-    const { timeline } = start(labOf(['hello']));
-    timeline.run({});
-    return now() - t;
+/** The members of `all` that a comma-separated list names; all of them without a list. Throws for a name that is none. */
+function chosen<T>(list: string | undefined, all: readonly T[], name: (item: T) => string): T[] {
+  return (list?.split(',') ?? all.map(name)).map((wanted) => {
+    const found = all.find((item) => name(item) === wanted);
+    if (found === undefined) throw new Error(`there is ${all.map(name).join(', ')}, but no ${wanted}`);
+    return found;
   });
 }
 
-const figures = [engine(), recorder(), hypercall(), ...snapshots(), boot()];
-console.log(`| what | median | unit | spread |\n|---|---|---|---|`);
-for (const f of figures)
-  console.log(
-    `| ${f.name} | ${show(median(f.values))} | ${f.unit} | ${show(f.values[0]!)} – ${show(f.values.at(-1)!)} |`,
-  );
-console.log(
-  `\n${cpus().length} × ${cpus()[0]?.model.trim() ?? 'processor'}, Node ${process.version}, ${RUNS} runs each`,
+const groups = chosen(
+  positionals.length > 0 ? positionals.join(',') : undefined,
+  ['machine', 'peer'],
+  (g) => g,
 );
+if (groups.includes('machine')) console.log(reportMachine());
+if (groups.includes('peer')) {
+  const built = PEERS.filter((peer) => peer === 'v86' || (ENGINES as readonly string[]).includes(peer));
+  const comparison = await compare({
+    rounds: Number(values.rounds ?? ROUNDS),
+    peers: chosen<Peer>(values.engines, built, (peer) => peer),
+    workloads: chosen(values.workloads, WORKLOADS, (workload) => workload.name),
+    progress: (line) => process.stderr.write(line),
+  });
+  if (groups.length > 1) console.log();
+  console.log(report(comparison));
+  if (values.json !== undefined) writeFileSync(values.json, `${JSON.stringify(comparison, null, 1)}\n`);
+  if (comparison.problems.length > 0) process.exitCode = 1;
+}
