@@ -7,6 +7,7 @@ import { findDomain } from '../hypervisor/state.ts';
 import type { InputSource } from '../machine/run.ts';
 import { acquire, release } from '../memory/lock.ts';
 import { HEADER, PAGE_SIZE, vcpuAt } from '../memory/map.ts';
+import { type BareMachine, pressKeys, typeAtCom1 } from '../machine/bare.ts';
 import type { XenMachine } from '../toolstack/assemble.ts';
 import { parseKernel } from '../toolstack/elf.ts';
 import { queueConsoleInput } from '../toolstack/xenconsoled.ts';
@@ -14,6 +15,10 @@ import { introduceDomain } from '../toolstack/xenstored.ts';
 import { MACHINE, NOBODY } from '../trace/recorder.ts';
 import { INPUT, OUT, PH, RT } from '../trace/records.ts';
 import type { DomainSpec, InputAct, InputEntry, LabConfig } from './types.ts';
+
+/** What a lab can hold: Xen with its domains, or the bare machine. */
+export type LabMachine = XenMachine | BareMachine;
+const isXen = (machine: LabMachine): machine is XenMachine => 'x' in machine;
 
 /** Bytes of images by SHA-256. */
 export type Images = (sha256: string) => Uint8Array | undefined;
@@ -69,7 +74,7 @@ const REGISTERS: Readonly<Record<string, number>> = {
 const EDITABLE_FLAGS = 0x0024_0dd5;
 
 /** Applies one act. Whatever is wrong with it (a domain long gone, an address past the end) makes it a recorded no-op, never an exception. */
-export function applyAct(machine: XenMachine, act: InputAct, images: Images): void {
+export function applyAct(machine: LabMachine, act: InputAct, images: Images): void {
   const { m, trace, frames } = machine;
   const note = (values: number[], data: Uint8Array): void => {
     trace.cause = 0;
@@ -79,8 +84,18 @@ export function applyAct(machine: XenMachine, act: InputAct, images: Images): vo
     case 'console': {
       const bytes = Uint8Array.from(act.bytes);
       note([act.domid], bytes);
+      if (!isXen(machine)) {
+        typeAtCom1(machine.chipset, bytes);
+        break;
+      }
       const d = findDomain(m, act.domid);
       if (d) queueConsoleInput(machine.x, d, bytes, act.hold);
+      break;
+    }
+    case 'keys': {
+      const codes = Uint8Array.from(act.codes);
+      note([], codes);
+      if (!isXen(machine)) pressKeys(machine.chipset, codes);
       break;
     }
     case 'editMemory': {
@@ -102,7 +117,7 @@ export function applyAct(machine: XenMachine, act: InputAct, images: Images): vo
     }
     case 'createDomain':
       note([], new TextEncoder().encode(act.domain.name));
-      startDomain(machine, act.domain, images);
+      if (isXen(machine)) startDomain(machine, act.domain, images);
       break;
     case 'closeInput':
       note([], new Uint8Array(0));
@@ -114,13 +129,13 @@ export function applyAct(machine: XenMachine, act: InputAct, images: Images): vo
 
 /** A log that is replayed and grows at its end while the machine runs live. */
 export class InputLog implements InputSource {
-  readonly machine: XenMachine;
+  readonly machine: LabMachine;
   readonly images: Images;
   entries: InputEntry[];
   /** Index of the next entry to apply; host-side: recomputed from (T, seq) after a restore. */
   position = 0;
 
-  constructor(machine: XenMachine, images: Images, entries: readonly InputEntry[] = []) {
+  constructor(machine: LabMachine, images: Images, entries: readonly InputEntry[] = []) {
     this.machine = machine;
     this.images = images;
     this.entries = [...entries];

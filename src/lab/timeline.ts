@@ -9,7 +9,7 @@ import { Snapshots, type Snapshot } from '../machine/snapshot.ts';
 import type { XenMachine } from '../toolstack/assemble.ts';
 import { MACHINE } from '../trace/recorder.ts';
 import { History } from './history.ts';
-import { InputLog, type Images } from './inputs.ts';
+import { InputLog, type Images, type LabMachine } from './inputs.ts';
 import type { Moment } from './types.ts';
 
 /** Ticks between snapshots at first; doubled whenever there are too many. */
@@ -27,8 +27,9 @@ export interface TimelineOptions {
   readonly runner?: Runner;
 }
 
-export class Timeline {
-  readonly machine: XenMachine;
+/** Over the machine of Xen unless it says otherwise. */
+export class Timeline<M extends LabMachine = XenMachine> {
+  readonly machine: M;
   readonly snapshots: Snapshots;
   history = new History();
   log: InputLog;
@@ -45,7 +46,7 @@ export class Timeline {
   /** Called for every record collected, known or new. */
   onSeen: (seq: number) => void = () => {};
 
-  constructor(machine: XenMachine, images: Images, options: TimelineOptions = {}) {
+  constructor(machine: M, images: Images, options: TimelineOptions = {}) {
     this.machine = machine;
     this.snapshots = new Snapshots(machine.frames);
     this.log = new InputLog(machine, images);

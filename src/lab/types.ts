@@ -37,6 +37,8 @@ export type InputAct =
       readonly bytes: readonly number[];
       readonly hold?: true;
     }
+  /** Scan codes (set 2) of the bare machine's keyboard. */
+  | { readonly kind: 'keys'; readonly codes: readonly number[] }
   | {
       readonly kind: 'editMemory';
       readonly maddr: number;
@@ -83,7 +85,16 @@ export type StopReason =
   | { readonly kind: 'breakpoint'; readonly id: number }
   | {
       readonly kind: 'end';
-      readonly reason: 'poweroff' | 'reboot' | 'crash' | 'idle' | 'halted' | 'panic' | 'limit';
+      readonly reason:
+        | 'poweroff'
+        | 'reboot'
+        | 'crash'
+        | 'idle'
+        | 'halted'
+        | 'panic'
+        | 'limit'
+        | 'exit'
+        | 'triple-fault';
       readonly text: string;
     }
   | { readonly kind: 'diverged'; readonly T: number }

@@ -11,6 +11,8 @@ import {
   DOMAIN_OP,
   DOMAIN_OPS,
   INPUT_KINDS,
+  INTERRUPT_SOURCES,
+  RESET_REASONS,
   SWITCH_REASONS,
   TRAP_KINDS,
   type TraceRecord,
@@ -179,6 +181,9 @@ const silent: Say = (r, _c, t) =>
     native: hex(r.p[2]!),
   });
 const text = (r: TraceRecord): string => (r.data ? printable(r.data, 60) : '');
+const hexBytes = (bytes: ArrayLike<number>): string =>
+  Array.from(bytes, (b) => b.toString(16).padStart(2, '0')).join(' ');
+const CONSOLE_KEYS = ['consoleXen', 'consolePv', 'consoleCom1', 'consoleDebug', 'consolePost'] as const;
 
 const SAY: Readonly<Partial<Record<TraceRecord['type'], Say>>> = {
   trap,
@@ -212,7 +217,11 @@ const SAY: Readonly<Partial<Record<TraceRecord['type'], Say>>> = {
       result: t(`event_${r.p[2]! & 3}` as 'event_0'),
     }),
   console: (r, c, t) =>
-    t(r.aux === 0 ? 'consoleXen' : 'consolePv', { who: nameOf(r.domid, c), text: text(r) }),
+    t(CONSOLE_KEYS[r.aux] ?? 'consolePv', {
+      who: nameOf(r.domid, c),
+      text: text(r),
+      bytes: hexBytes(r.data ?? []),
+    }),
   store: (r, c, t) =>
     t(r.phase === 'answer' ? 'storeOut' : 'storeIn', { who: nameOf(r.domid, c), text: text(r) }),
   watch: (r, c, t) => t('watch', { who: nameOf(r.domid, c), text: text(r) }),
@@ -224,8 +233,18 @@ const SAY: Readonly<Partial<Record<TraceRecord['type'], Say>>> = {
   panic: (r, _c, t) => t('panic', { text: r.data ? utf8.decode(r.data.slice()) : '' }),
   ud: (r, _c, t) =>
     t('ud', {
-      bytes: Array.from(bytesOf(r.p.slice(0, 3), r.aux), (b) => b.toString(16).padStart(2, '0')).join(' '),
+      bytes: hexBytes(bytesOf(r.p.slice(0, 3), r.aux)),
     }),
+  interrupt: (r, _c, t) => {
+    const source = INTERRUPT_SOURCES[r.p[0]!];
+    const v = { vector: hex(r.aux), irq: String(r.p[1]!) };
+    if (source === 'nmi') return t('interruptNmi');
+    if (source === 'apic') return t('interruptApic', v);
+    return t(signed(r.p[1]!) < 0 ? 'interruptSpurious' : 'interruptPic', v);
+  },
+  halt: (r, _c, t) => t(r.p[0] ? 'haltOn' : 'haltOff', { at: vaddr(r.eip) }),
+  reset: (r, _c, t) =>
+    t(`reset_${RESET_REASONS[r.aux] ?? 'keyboard'}`, { at: vaddr(r.eip), code: String(r.p[0]!) }),
 };
 
 function say(r: TraceRecord, c: SpeechContext): string {

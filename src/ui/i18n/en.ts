@@ -112,6 +112,8 @@ export const en = {
   end_idle: 'nobody will wake',
   end_halted: 'halted',
   end_panic: 'hypervisor panic',
+  end_exit: 'ended by the guest',
+  'end_triple-fault': 'triple fault',
   end_limit: 'limit reached',
   breakpoints: 'Breakpoints',
   noBreakpoints: 'None yet.',

@@ -113,6 +113,8 @@ export const ko: Record<keyof typeof en, string> = {
   end_idle: '깨울 이 없음',
   end_halted: '정지',
   end_panic: '하이퍼바이저 패닉',
+  end_exit: '게스트가 끝냄',
+  'end_triple-fault': '삼중 폴트',
   end_limit: '한계 도달',
   breakpoints: '중단점',
   noBreakpoints: '아직 없습니다.',
