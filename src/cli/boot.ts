@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { auditMachine } from '../hypervisor/audit.ts';
 import { ImageError } from '../hypervisor/image.ts';
 import { hypercallName } from '../hypervisor/hypercalls.ts';
+import { attachBare } from '../machine/bare.ts';
 import { type ImageHead, ImageFileError, loadImage, readImageHead, saveImage } from '../machine/image.ts';
 import { stateHash } from '../machine/state-hash.ts';
 import { stopReason } from '../machine/stop.ts';
@@ -12,22 +13,27 @@ import type { RunResult } from '../machine/run.ts';
 import { CTL } from '../memory/frames.ts';
 import { CONTROL, HEADER } from '../memory/map.ts';
 import { allocate } from '../memory/memory.ts';
-import { attachMachine, createMachine, type XenMachine } from '../toolstack/assemble.ts';
+import { attachMachine, createMachine } from '../toolstack/assemble.ts';
 import { COUNT_HYPERCALL, COUNT_VECTOR, MACHINE } from '../trace/recorder.ts';
-import { startAll } from '../lab/inputs.ts';
+import { startBare } from '../lab/bare-start.ts';
+import { type Images, isXen, type LabMachine, startAll } from '../lab/inputs.ts';
 import { Timeline } from '../lab/timeline.ts';
-import { type InputEntry, type LabConfig, MACHINE_VERSION } from '../lab/types.ts';
+import { type BareSpec, type InputEntry, type LabConfig, MACHINE_VERSION } from '../lab/types.ts';
+import { bareReport } from './bare-report.ts';
 import { ConsoleWriter } from './console-writer.ts';
 import { crashReport } from './crash-report.ts';
 import { LiveInput } from './live-input.ts';
+import { engineChoice } from './engine-code.ts';
 import { startHosts } from './hosts.ts';
-import { type BootOptions, bootOptions, DEFAULT_EPOCH, USAGE, UsageError } from './options.ts';
+import { type BootBare, type BootOptions, bootOptions, DEFAULT_EPOCH, USAGE, UsageError } from './options.ts';
 import { TraceFile } from './trace-file.ts';
 
 /** Size of the one memory of a headless machine in MiB. */
 const MEMORY_MIB = 256;
 /** Guest output leaves within this many milliseconds of being written. */
 const FLUSH_MS = 3;
+/** Bytes that fit into the queue in front of COM1 with the largest RAM and ROM. */
+const MAX_BARE_INPUT = 64 << 10;
 const NEVER = Number.MAX_SAFE_INTEGER;
 
 interface SavedAbout {
@@ -74,7 +80,7 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
     files.set(sha, bytes);
     return sha;
   };
-  const timeline =
+  const timeline: Timeline<LabMachine> =
     options.restore === undefined ? fresh(options, load, files) : restored(options, options.restore);
   const { machine } = timeline;
   const hosts = await startHosts(timeline, options);
@@ -132,14 +138,18 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
   writer.end();
   traceFile?.end();
   const reason = limited ? 'limit' : result.kind === 'waiting' ? 'idle' : stopReason(machine.m);
-  if (reason === 'crash' || reason === 'panic') err(crashReport(timeline, (sha) => files.get(sha)));
+  if (reason === 'crash' || reason === 'panic' || reason === 'triple-fault')
+    err(onXen(timeline) ? crashReport(timeline, (sha) => files.get(sha)) : bareReport(timeline, reason));
   if (options.audit) err(`audit: ${differences} differences\n`);
   if (options.json)
     err(`${JSON.stringify(summary(machine, reason, (performance.now() - started) / 1000, options.hosts))}\n`);
   else if (limited) err(`ringside boot: limit reached after ${timeline.ticks} ticks\n`);
   if (differences > 0) return 4;
+  if (reason === 'exit') return machine.m.r32(HEADER + MACHINE.stopCode);
   return EXIT_CODES[reason] ?? 5;
 }
+
+const onXen = (timeline: Timeline<LabMachine>): timeline is Timeline => isXen(timeline.machine);
 
 const EXIT_CODES: Readonly<Record<string, number>> = {
   poweroff: 0,
@@ -147,6 +157,7 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
   reboot: 3,
   crash: 4,
   panic: 4,
+  'triple-fault': 4,
   idle: 5,
   halted: 5,
   limit: 5,
@@ -160,6 +171,7 @@ function config(options: BootOptions, files: ReadonlyMap<string, Uint8Array>): L
     memoryMiB: MEMORY_MIB,
     sliceTicks: options.schedSlice,
     epochSec: DEFAULT_EPOCH,
+    ...(options.bare === undefined ? {} : { bare: bareSpec(options.bare, shaOf) }),
     domains: options.domains.map((d, i) => ({
       name:
         d.path
@@ -175,27 +187,57 @@ function config(options: BootOptions, files: ReadonlyMap<string, Uint8Array>): L
   };
 }
 
+function bareSpec(bare: BootBare, shaOf: (path: string) => string): BareSpec {
+  const { path, ramdisk, rom, ...rest } = bare;
+  return {
+    ...rest,
+    name: (path ?? rom ?? '').split('/').pop() ?? '',
+    ...(path === undefined ? {} : { image: shaOf(path) }),
+    ...(ramdisk === undefined ? {} : { ramdisk: shaOf(ramdisk) }),
+    ...(rom === undefined ? {} : { rom: shaOf(rom) }),
+  };
+}
+
+/** The machine that the options describe, at T = 0. */
+function build(options: BootOptions, images: Images, files: ReadonlyMap<string, Uint8Array>): LabMachine {
+  const m = allocate(MEMORY_MIB, options.hosts > 1);
+  const { bare, epochSec } = config(options, files);
+  if (bare !== undefined) {
+    try {
+      return startBare(m, bare, epochSec, images, engineChoice(options.engine, options.hosts > 1));
+    } catch (error) {
+      if (error instanceof RangeError) throw new UsageError(error.message);
+      throw error;
+    }
+  }
+  const machine = createMachine(
+    m,
+    { sliceTicks: options.schedSlice, epochSec },
+    engineChoice(options.engine, options.hosts > 1),
+  );
+  startAll(machine, config(options, files), images);
+  return machine;
+}
+
 function fresh(
   options: BootOptions,
   load: (path: string) => string,
   files: ReadonlyMap<string, Uint8Array>,
-): Timeline {
+): Timeline<LabMachine> {
   for (const d of options.domains) {
     load(d.path);
     if (d.ramdisk !== undefined) load(d.ramdisk);
   }
+  for (const path of [options.bare?.path, options.bare?.ramdisk, options.bare?.rom])
+    if (path !== undefined) load(path);
   const input =
     options.input === undefined || LiveInput.wanted(options.input)
       ? undefined
       : new Uint8Array(readFileSync(options.input === '-' ? 0 : options.input));
-  const m = allocate(MEMORY_MIB, options.hosts > 1);
-  const machine = createMachine(
-    m,
-    { sliceTicks: options.schedSlice, epochSec: DEFAULT_EPOCH },
-    options.engine,
-  );
+  if (options.bare !== undefined && (input?.length ?? 0) > MAX_BARE_INPUT)
+    throw new UsageError(`--input holds at most ${MAX_BARE_INPUT} bytes for a bare machine`);
   const images = (sha: string): Uint8Array | undefined => files.get(sha);
-  startAll(machine, config(options, files), images);
+  const machine = build(options, images, files);
   const timeline = new Timeline(machine, images, { hostSlice: options.hostSlice });
   if (input && input.length > 0)
     timeline.log.append({ kind: 'console', domid: 1, bytes: [...input], hold: true });
@@ -203,11 +245,13 @@ function fresh(
   return timeline;
 }
 
-function restored(options: BootOptions, path: string): Timeline {
+function restored(options: BootOptions, path: string): Timeline<LabMachine> {
   const file = new Uint8Array(readFileSync(path));
   const head: ImageHead = readImageHead(file);
   const m = allocate(head.memoryMiB, options.hosts > 1);
-  const machine = attachMachine(m, options.engine);
+  const bare = (head.about as Partial<SavedAbout> | null)?.config?.bare !== undefined;
+  const engine = engineChoice(options.engine, options.hosts > 1);
+  const machine = bare ? attachBare(m, engine) : attachMachine(m, engine);
   loadImage(machine.frames, file);
   const timeline = new Timeline(machine, () => undefined, { hostSlice: options.hostSlice });
   const about = head.about as Partial<SavedAbout> | null;
@@ -218,7 +262,7 @@ function restored(options: BootOptions, path: string): Timeline {
 
 /** The line that --json ends with. */
 function summary(
-  machine: XenMachine,
+  machine: LabMachine,
   reason: string,
   seconds: number,
   hosts: number,

@@ -1,8 +1,10 @@
 // Guest consoles on stdout: a single guest's bytes as they come; with several guests whole lines, each behind its domain.
+// Bytes of the bare machine's POST port are lines on stderr: “post” and two hexadecimal digits.
 
 import { writeSync } from 'node:fs';
 import { DOMAIN, DOMAIN_KIND, domains } from '../hypervisor/state.ts';
 import type { History } from '../lab/history.ts';
+import { CHANNEL } from '../machine/devices/console.ts';
 import type { Memory } from '../memory/memory.ts';
 import { RT } from '../trace/records.ts';
 
@@ -13,6 +15,7 @@ export class ConsoleWriter {
   private readonly history: History;
   private readonly m: Memory;
   private pending: Uint8Array[] = [];
+  private posted: string[] = [];
   private lines = new Map<number, string>();
 
   constructor(history: History, m: Memory) {
@@ -24,6 +27,10 @@ export class ConsoleWriter {
     if (this.history.typeOf(seq) !== RT.console) return;
     const record = this.history.get(seq);
     if (!record?.data) return;
+    if (record.aux === CHANNEL.post) {
+      for (const byte of record.data) this.posted.push(`post ${byte.toString(16).padStart(2, '0')}\n`);
+      return;
+    }
     if (this.guests() <= 1) {
       this.pending.push(record.data);
       return;
@@ -46,6 +53,8 @@ export class ConsoleWriter {
   flush(): void {
     for (const bytes of this.pending) writeAll(bytes);
     this.pending = [];
+    if (this.posted.length > 0) writeAll(Buffer.from(this.posted.join('')), 2);
+    this.posted = [];
   }
   end(): void {
     for (const [domid, line] of this.lines)
@@ -54,10 +63,10 @@ export class ConsoleWriter {
   }
 }
 
-function writeAll(bytes: Uint8Array): void {
+function writeAll(bytes: Uint8Array, to = 1): void {
   for (let done = 0; done < bytes.length; ) {
     try {
-      done += writeSync(1, bytes, done);
+      done += writeSync(to, bytes, done);
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code === 'EAGAIN') continue; // a full pipe: the reader is slow
       if ((error as NodeJS.ErrnoException).code === 'EPIPE') return; // the reader is gone

@@ -2,6 +2,7 @@
 
 import { Worker } from 'node:worker_threads';
 import { coordinate } from '../lab/host-loop.ts';
+import type { LabMachine } from '../lab/inputs.ts';
 import type { Timeline } from '../lab/timeline.ts';
 import { CTL } from '../memory/frames.ts';
 import { CONTROL } from '../memory/map.ts';
@@ -19,7 +20,7 @@ export interface Hosts {
 
 /** Starts hosts 1 … n-1 and makes the timeline use them. */
 export async function startHosts(
-  timeline: Timeline,
+  timeline: Timeline<LabMachine>,
   options: { readonly hosts: number; readonly engine: EngineName },
 ): Promise<Hosts> {
   if (options.hosts <= 1) return { stop: () => {} };
@@ -28,7 +29,7 @@ export async function startHosts(
   for (let host = 1; host < options.hosts; host++) {
     const worker = new Worker(BOOTSTRAP, {
       eval: true,
-      workerData: { buffer: m.buffer, host, engine: options.engine },
+      workerData: { memory: m.wasm, host, engine: options.engine },
     });
     await new Promise<void>((resolve, reject) => {
       worker.once('message', () => resolve());

@@ -1,6 +1,7 @@
 // A terminal as the guest's keyboard: with `--input -` and nothing piped in, what is typed goes to the first guest's console as it comes.
 // Every batch enters at the one door, the input log, stamped with the T at which it arrived.
 
+import type { LabMachine } from '../lab/inputs.ts';
 import type { Timeline } from '../lab/timeline.ts';
 
 /** Ctrl-]: ends the session, as telnet and xl console have it. */
@@ -36,7 +37,7 @@ export class LiveInput {
   }
 
   /** Hands what has been typed to the machine. */
-  pass(timeline: Timeline): void {
+  pass(timeline: Timeline<LabMachine>): void {
     if (this.waiting.length === 0) return;
     timeline.log.append({ kind: 'console', domid: 1, bytes: this.waiting.splice(0) });
   }

@@ -12,8 +12,21 @@ export interface BootDomain {
   readonly ramdisk?: string;
   readonly privileged: boolean;
 }
+export interface BootBare {
+  /** A multiboot image; undefined: the ROM's reset vector. */
+  readonly path?: string;
+  readonly ramdisk?: string;
+  readonly rom?: string;
+  readonly memoryMiB: number;
+  readonly cmdline: string;
+  readonly debugPort?: number;
+  readonly postPort?: number;
+  readonly exitPort?: number;
+}
 export interface BootOptions {
   readonly domains: readonly BootDomain[];
+  /** The bare machine, when it is asked for in place of Xen. */
+  readonly bare?: BootBare;
   readonly input: string | undefined;
   readonly engine: EngineName;
   readonly hosts: number;
@@ -31,7 +44,11 @@ export interface BootOptions {
 export const USAGE = `usage: ringside boot IMAGE [--type pv] [--ramdisk F] [--cmdline S] [--memory MiB] [--initdomain]
        [--domain IMAGE[,memory=MiB][,cmdline=S]]… [--input F|-] [--engine ${ENGINES.join('|')}] [--hosts N] [--host-slice TICKS]
        [--sched-slice TICKS] [--max-ticks N] [--timeout S] [--trace F] [--save-at T F] [--restore F] [--audit] [--json]
-exit codes: 0 power-off, 3 reboot, 4 crash, 5 limit, idle or halted, 2 bad usage or image
+       ringside boot --type bare [IMAGE] [--rom F] [--ramdisk F] [--cmdline S] [--memory MiB] [--debug-port P] [--post-port P]
+       [--exit-port P], and the options above from --input on but --sched-slice and --audit
+IMAGE of a bare machine is a multiboot image; a ROM ends at 4 GiB and its last 128 KiB are also below 1 MiB.
+COM1 and the debug port go to stdout, each byte of the POST port is a line “post XX” on stderr.
+exit codes: 0 power-off, 3 reboot, 4 crash, 5 limit, idle or halted, 2 bad usage or image; the low byte of what is written to the exit port
 `;
 
 /** Ticks of a round-robin slice when nothing else is asked for: 300 µs of machine time. */
@@ -103,6 +120,10 @@ export function bootOptions(argv: string[]): BootOptions {
       strict: true,
       options: {
         type: text,
+        rom: text,
+        'debug-port': text,
+        'post-port': text,
+        'exit-port': text,
         ramdisk: text,
         cmdline: text,
         memory: text,
@@ -128,16 +149,38 @@ export function bootOptions(argv: string[]): BootOptions {
     throw new UsageError(error instanceof Error ? error.message : String(error));
   }
   const { values: o, positionals } = parsed;
-  if (o.type !== undefined && o.type !== 'pv') throw new UsageError(`--type knows pv, not “${o.type}”`);
+  if (o.type !== undefined && o.type !== 'pv' && o.type !== 'bare')
+    throw new UsageError(`--type knows pv and bare, not “${o.type}”`);
+  const onBare = o.type === 'bare';
   const engine = (o.engine ?? 'reference') as EngineName;
   if (!ENGINES.includes(engine))
     throw new UsageError(`--engine knows ${ENGINES.join(', ')}, not “${o.engine}”`);
   if (positionals.length > 1)
     throw new UsageError(`one image at a time; “${positionals[1]}” is too many (use --domain for more)`);
-  if (positionals.length === 0 && o.restore === undefined) throw new UsageError('an image is needed');
+  if (positionals.length === 0 && o.restore === undefined && o.rom === undefined)
+    throw new UsageError(onBare ? 'an image or a --rom is needed' : 'an image is needed');
+  for (const name of ['rom', 'debug-port', 'post-port', 'exit-port'] as const)
+    if (!onBare && o[name] !== undefined) throw new UsageError(`--${name} belongs to --type bare`);
+  for (const name of ['initdomain', 'domain', 'sched-slice', 'audit'] as const)
+    if (onBare && o[name] !== undefined) throw new UsageError(`--${name} belongs to Xen, not to --type bare`);
   if (positionals.length === 1 && o.restore !== undefined)
     throw new UsageError('--restore brings its own domains: leave the image out');
-  const first: BootDomain[] = positionals.map((path) => ({
+  const port = (name: 'debug-port' | 'post-port' | 'exit-port'): number | undefined =>
+    o[name] === undefined ? undefined : number(`--${name}`, o[name], 0, 0, 0xffff);
+  const debugPort = port('debug-port'),
+    postPort = port('post-port'),
+    exitPort = port('exit-port');
+  const bare: BootBare = {
+    memoryMiB: number('--memory', o.memory, 64, 1, 239),
+    cmdline: o.cmdline ?? '',
+    ...(positionals[0] === undefined ? {} : { path: positionals[0] }),
+    ...(o.ramdisk === undefined ? {} : { ramdisk: o.ramdisk }),
+    ...(o.rom === undefined ? {} : { rom: o.rom }),
+    ...(debugPort === undefined ? {} : { debugPort }),
+    ...(postPort === undefined ? {} : { postPort }),
+    ...(exitPort === undefined ? {} : { exitPort }),
+  };
+  const first: BootDomain[] = (onBare ? [] : positionals).map((path) => ({
     path,
     memoryMiB: number('--memory', o.memory, 32, 1, 200),
     cmdline: o.cmdline ?? '',
@@ -146,6 +189,7 @@ export function bootOptions(argv: string[]): BootOptions {
   }));
   return {
     domains: [...first, ...(o.domain ?? []).map(domainOption)],
+    ...(onBare ? { bare } : {}),
     input: o.input,
     engine,
     hosts: number('--hosts', o.hosts, 1, 1, 8),

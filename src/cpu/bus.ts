@@ -2,7 +2,8 @@
 // ports, and who interrupts. A paravirtualised vCPU has no bus: its physical world is Xen's.
 //
 // The bus of devices lives in machine/; the processor only asks. Every call may change devices, never the vCPU: what a device wants of the
-// processor it says through VCPU.intr (VCPU_INTR bits), which engines look at between two instructions.
+// processor it says through VCPU.intr (VCPU_INTR bits), which engines look at between two instructions. Devices read the time: an engine
+// brings T in STATE up to the instruction under way before it calls.
 
 /** No memory behind a physical page: accesses go to readMmio and writeMmio. */
 export const NO_FRAME = -1;

@@ -5,6 +5,7 @@ import { type MachineParts, type RunLimits, type RunResult, runMachine } from '.
 import { CTL } from '../memory/frames.ts';
 import { CONTROL } from '../memory/map.ts';
 import type { Memory } from '../memory/memory.ts';
+import type { LabMachine } from './inputs.ts';
 import type { Timeline } from './timeline.ts';
 
 const word = (field: number): number => (CONTROL + field) >>> 2;
@@ -56,7 +57,7 @@ export function hostLoop(machine: MachineParts, self: number, now: () => number)
 }
 
 /** Makes `timeline` run its machine with `hosts` hosts, the others already waiting in hostLoop. */
-export function coordinate(timeline: Timeline, hosts: number): void {
+export function coordinate(timeline: Timeline<LabMachine>, hosts: number): void {
   const { machine } = timeline;
   const { m } = machine;
   m.w32(CONTROL + CTL.hosts, hosts);
@@ -74,7 +75,7 @@ export function coordinate(timeline: Timeline, hosts: number): void {
 }
 
 /** Gives the baton to host `to` and waits until it is back. A result is what ends the run; undefined means host 0 goes on. */
-function away(timeline: Timeline, limits: RunLimits, to: number): RunResult | undefined {
+function away(timeline: Timeline<LabMachine>, limits: RunLimits, to: number): RunResult | undefined {
   const { m } = timeline.machine;
   const due = timeline.log.next();
   const inputFirst =

@@ -95,7 +95,7 @@ export function runMachine(
 
 function iterate(machine: MachineParts, limits: RunLimits, input: InputSource): RunResult | undefined {
   const { m, trace, supervisor } = machine;
-  let T = m.r64(T_AT);
+  const T = m.r64(T_AT);
   if (T >= limits.untilT && trace.seq >= limits.untilSeq) return { kind: 'reached' };
   const due = input.next();
   if (due && T >= due.T && trace.seq >= due.seq) {
@@ -118,8 +118,8 @@ function iterate(machine: MachineParts, limits: RunLimits, input: InputSource): 
   if (m.r32(DELIVER) !== 0) {
     m.w32(DELIVER, 0);
     locked(m, () => supervisor.deliver(v));
-    if (supervisor.schedule() !== v) return undefined;
-    T = m.r64(T_AT);
+    // A delivery is a tick: limits, input and deadlines are looked at again.
+    if (supervisor.schedule() !== v || m.r64(T_AT) !== T) return undefined;
   }
   if (supervisor.isService(v)) {
     const before = m.r64(TICKS_AT);
@@ -178,6 +178,7 @@ function idle(
   inputT: number | undefined,
 ): RunResult | undefined {
   const { m, trace, supervisor } = machine;
+  if (m.r32(HEADER + MACHINE.stopReason) !== STOP.none) return { kind: 'ended' };
   const target = Math.min(deadline, inputT ?? Infinity);
   if (target === Infinity) {
     if (m.r32(HEADER + MACHINE.inputClosed) === 0) return { kind: 'waiting' };

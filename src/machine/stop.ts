@@ -13,6 +13,8 @@ export const STOP_REASONS = [
   'halted',
   'panic',
   'suspend',
+  'exit',
+  'triple-fault',
 ] as const;
 export type StopName = (typeof STOP_REASONS)[number];
 export const STOP = {
@@ -24,6 +26,8 @@ export const STOP = {
   halted: 5,
   panic: 6,
   suspend: 7,
+  exit: 8, // bare: a value was written to the exit port; stopCode is its low byte
+  tripleFault: 9, // bare: the processor has shut down
 } as const;
 
 export const stopReason = (m: Memory): StopName => STOP_REASONS[m.r32(HEADER + MACHINE.stopReason)] ?? 'none';

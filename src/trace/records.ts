@@ -53,7 +53,7 @@ export const RECORD_TYPES = [
   ['idle', 1, '', ['skipLo', 'skipHi']], // nothing runnable: T jumps
   ['timer', 1, 'kind', ['deadlineLo', 'deadlineHi']],
   ['event', 1, 'port', ['toDomain', 'toPort', 'result', 'fromDomain']], // set_pending: result 0 already pending, 1 masked, 2 selector set, 3 upcall raised
-  ['console', 1, 'channel', ['length', 'v1', 'v2', 'v3', 'v4', 'v5', 'length', 'side']], // channel 0 hypervisor console, 1 PV console
+  ['console', 1, 'channel', ['length', 'v1', 'v2', 'v3', 'v4', 'v5', 'length', 'side']], // channel 0 hypervisor console, 1 PV console; bare: 2 COM1, 3 debug port, 4 POST port
   ['store', 1, 'message', ['type', 'requestId', 'txId', 'error', 'v4', 'v5', 'length', 'side']], // a XenStore message in (enter) or out (answer)
   ['watch', 1, '', ['v0', 'v1', 'v2', 'v3', 'v4', 'v5', 'length', 'side']],
   ['domain', 1, 'operation', ['domid', 'v1', 'v2', 'v3', 'v4', 'v5', 'length', 'side']], // DOMAIN_OPS
@@ -61,6 +61,10 @@ export const RECORD_TYPES = [
   ['panic', 1, '', ['v0', 'v1', 'v2', 'v3', 'v4', 'v5', 'length', 'side']],
   ['ud', 1, 'length', ['bytes0', 'bytes1', 'bytes2']], // bytes that our description does not have
   ['ringindex', 0, 'size', ['maddr', 'value']], // verbose: a store into a watched range
+  // the bare machine
+  ['interrupt', 1, 'vector', ['source', 'irq']], // the processor takes it; source: INTERRUPT_SOURCES, irq: input of the 8259s, 0xffffffff none
+  ['halt', 1, '', ['interruptsOn']], // HLT
+  ['reset', 1, 'reason', ['code']], // the machine ends; reason: RESET_REASONS
 ] as const;
 
 export type RecordType = (typeof RECORD_TYPES)[number][0];
@@ -93,6 +97,9 @@ export const SWITCH = {
   crash: 7,
   start: 8,
 } as const;
+export const INTERRUPT_SOURCES = ['pic', 'apic', 'nmi'] as const;
+export const INTERRUPT_SOURCE = { pic: 0, apic: 1, nmi: 2 } as const;
+export const RESET_REASONS = ['keyboard', 'port92', 'cf9', 'tripleFault', 'exit'] as const;
 export const DOMAIN_OPS = ['created', 'shutdown', 'crash', 'destroyed', 'introduced'] as const;
 export const DOMAIN_OP = { created: 0, shutdown: 1, crash: 2, destroyed: 3, introduced: 4 } as const;
 export const INPUT_KINDS = [
@@ -102,6 +109,7 @@ export const INPUT_KINDS = [
   'createDomain',
   'destroyDomain',
   'closeInput',
+  'keys',
 ] as const;
 export const INPUT = {
   console: 0,
@@ -110,6 +118,7 @@ export const INPUT = {
   createDomain: 3,
   destroyDomain: 4,
   closeInput: 5,
+  keys: 6,
 } as const;
 
 /** A record decoded for people: what the trace log and lessons work with. */
