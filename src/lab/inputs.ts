@@ -18,14 +18,14 @@ import type { DomainSpec, InputAct, InputEntry, LabConfig } from './types.ts';
 
 /** What a lab can hold: Xen with its domains, or the bare machine. */
 export type LabMachine = XenMachine | BareMachine;
-const isXen = (machine: LabMachine): machine is XenMachine => 'x' in machine;
+export const isXen = (machine: LabMachine): machine is XenMachine => 'x' in machine;
 
 /** Bytes of images by SHA-256. */
 export type Images = (sha256: string) => Uint8Array | undefined;
 
 export class MissingImage extends Error {
   readonly sha256: string;
-  constructor(spec: DomainSpec) {
+  constructor(spec: Pick<DomainSpec, 'name' | 'image'>) {
     super(
       `The image of “${spec.name}” (SHA-256 ${spec.image.slice(0, 12)}…) is not here. Drop the file on the page and open the link again.`,
     );

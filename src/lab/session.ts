@@ -206,11 +206,14 @@ export const createSession = (): Session => new WorkerSession();
  * that came out is not the one the link was made from.
  */
 export async function openLink(session: Session, text: string): Promise<string | undefined> {
-  const link: MomentLink = await decodeLink(text);
+  return openDecoded(session, await decodeLink(text));
+}
+/** The same for a link that is already read. Its hash may be the beginning of one: a short link carries eight digits. */
+export async function openDecoded(session: Session, link: MomentLink): Promise<string | undefined> {
   await session.boot(link.config, link.log, link.moment);
   if (session.getState().phase === 'error') return session.getState().error;
   const hash = await (session as WorkerSession).stateHash();
-  return hash === link.hash
+  return hash.startsWith(link.hash)
     ? undefined
     : `The machine at this moment is not the one the link was made from (state ${hash.slice(0, 8)}, expected ${link.hash.slice(0, 8)}).`;
 }

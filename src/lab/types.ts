@@ -17,6 +17,21 @@ export interface DomainSpec {
   readonly privileged?: boolean;
 }
 
+/** A bare machine: it starts at its multiboot image, or without one at the reset vector of its ROM. */
+export interface BareSpec {
+  readonly name: string;
+  /** SHA-256 of the multiboot image, of the module and of the ROM. */
+  readonly image?: string;
+  readonly ramdisk?: string;
+  readonly rom?: string;
+  readonly memoryMiB: number;
+  readonly cmdline: string;
+  /** Ports with a meaning for tests: bytes to the console, bytes that are named, the exit code. */
+  readonly debugPort?: number;
+  readonly postPort?: number;
+  readonly exitPort?: number;
+}
+
 /** Everything that decides what the machine will do, apart from the input log. */
 export interface LabConfig {
   readonly version: number;
@@ -25,6 +40,8 @@ export interface LabConfig {
   readonly sliceTicks: number;
   readonly epochSec: number;
   readonly domains: readonly DomainSpec[];
+  /** The bare machine in place of Xen and its domains. */
+  readonly bare?: BareSpec;
 }
 
 /** One act from outside, stamped with the place in the stream where it happened. */

@@ -214,6 +214,7 @@ async function call(name: string, args: readonly Query[], host: LessonHost): Pro
   if (name === 'carrier') return truth(v) ? 'xen' : 'nobody';
   if (name === 'errno')
     return errnoName(Number(v)) && Number(v) >>> 31 ? `-${errnoName(Number(v))}` : String(Number(v) | 0);
+  if (name === 'hex') return `0x${(Number(v) >>> 0).toString(16)}`;
   if (name === 'bit') return (Number(v) >>> Number(args[1] ? await evaluate(args[1], host) : 0)) & 1;
   if (!isRecord(v)) return name === 'happened' ? false : undefined;
   switch (name) {

@@ -54,6 +54,8 @@ export const FUNCTIONS = [
   'stopped',
   'carrier',
   'message',
+  'hex',
+  'errorCode',
 ] as const;
 const IS_FUNCTION: ReadonlySet<string> = new Set(FUNCTIONS);
 

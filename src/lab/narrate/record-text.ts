@@ -66,7 +66,8 @@ const EN = {
   panic: 'The hypervisor itself failed: {text}',
   ud: 'Bytes the description does not have: {bytes}.',
   interruptPic: 'The processor takes interrupt {irq} of the 8259s: vector {vector}.',
-  interruptSpurious: 'The request had gone when the processor asked: the 8259s answer with the spurious vector {vector}.',
+  interruptSpurious:
+    'The request had gone when the processor asked: the 8259s answer with the spurious vector {vector}.',
   interruptApic: 'The processor takes vector {vector} from its local APIC.',
   interruptNmi: 'The processor takes a non-maskable interrupt.',
   haltOn: 'HLT at {at}: the processor waits for an interrupt.',
@@ -146,7 +147,8 @@ const KO: Record<RecordTextKey, string> = {
   panic: '하이퍼바이저 자신이 실패했습니다: {text}',
   ud: '명세에 없는 바이트: {bytes}.',
   interruptPic: '프로세서가 8259의 인터럽트 {irq}을(를) 받습니다: 벡터 {vector}.',
-  interruptSpurious: '프로세서가 물었을 때 요청은 이미 사라졌습니다: 8259가 허위 벡터 {vector}(으)로 답합니다.',
+  interruptSpurious:
+    '프로세서가 물었을 때 요청은 이미 사라졌습니다: 8259가 허위 벡터 {vector}(으)로 답합니다.',
   interruptApic: '프로세서가 로컬 APIC에서 벡터 {vector}을(를) 받습니다.',
   interruptNmi: '프로세서가 마스크할 수 없는 인터럽트를 받습니다.',
   haltOn: '{at}에서 HLT: 프로세서가 인터럽트를 기다립니다.',

@@ -5,6 +5,8 @@ import { useT } from '../i18n/index.ts';
 import { Timeline } from '../panels/timeline/index.tsx';
 import { useSettings } from '../store/settings.ts';
 import { useUi } from '../store/ui.ts';
+import { Handout } from '../talk/handout.tsx';
+import { BigQuestion, Blank, LastKeys, TalkBar, useBigQuestion, usePresenting } from '../talk/presenter.tsx';
 import style from './app.module.css';
 import { Dialogs } from './dialogs.tsx';
 import { DropZone } from './drop.tsx';
@@ -18,6 +20,8 @@ export function App() {
   const t = useT();
   const { lang, theme } = useSettings();
   const notice = useUi((s) => s.notice);
+  const presenting = usePresenting();
+  const question = useBigQuestion();
   useKeys();
   useEffect(() => {
     document.documentElement.lang = lang;
@@ -26,20 +30,23 @@ export function App() {
   return (
     <DropZone>
       <div className={style.app}>
-        <Header />
+        {presenting ? <TalkBar /> : <Header />}
         <Trouble />
-        <main className={style.main}>
-          <Stage />
-        </main>
-        <section className={style.timeline} data-region="timeline" aria-label={t('timeline')} tabIndex={-1}>
-          <Timeline />
-        </section>
-        <p role="status" className={notice ? style.notice : 'visually-hidden'}>
+        <main className={style.main}>{question ? <BigQuestion /> : <Stage />}</main>
+        {!question && (
+          <section className={style.timeline} data-region="timeline" aria-label={t('timeline')} tabIndex={-1}>
+            <Timeline />
+          </section>
+        )}
+        <p role="status" className={notice && !presenting ? style.notice : 'visually-hidden'}>
           {notice}
         </p>
         <LiveRegion />
         <Dialogs />
+        <LastKeys />
+        <Blank />
       </div>
+      <Handout />
     </DropZone>
   );
 }

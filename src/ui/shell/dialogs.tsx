@@ -10,9 +10,12 @@ import { type Theme, useSettings } from '../store/settings.ts';
 import { useUi } from '../store/ui.ts';
 import { Dialog } from '../widgets/dialog.tsx';
 import { Icon } from '../widgets/icon.tsx';
-import { bootFile, columnsOf, openLab, setColumns } from './actions.ts';
+import { leaveTalkFile, takeFile } from '../talk/talk.ts';
+import { MomentDialog } from '../talk/moment.tsx';
+import { Notebook } from './notebook.tsx';
+import { columnsOf, openLab, setColumns } from './actions.ts';
 import style from './app.module.css';
-import { KEY_TABLE } from './keys.ts';
+import { KEY_TABLE, PROJECTOR_TABLE } from './keys.ts';
 import { LABS, labOf } from './labs.ts';
 
 const close = (): void => useUi.getState().set({ dialog: undefined });
@@ -78,7 +81,7 @@ function Labs() {
   const here = useUi((s) => s.lab);
   const pick = (e: ChangeEvent<HTMLInputElement>): void => {
     const file = e.target.files?.[0];
-    if (file) void bootFile(file).then(close);
+    if (file) void takeFile(file).then(close);
   };
   return (
     <Dialog title={t('labs')} onClose={close}>
@@ -89,7 +92,10 @@ function Labs() {
               type="button"
               className={style.row}
               aria-current={l.id === here}
-              onClick={() => void openLab(l.id)}
+              onClick={() => {
+                leaveTalkFile();
+                void openLab(l.id);
+              }}
             >
               <Icon name="run" />
               <span>
@@ -110,6 +116,15 @@ function Labs() {
           </label>
         </li>
       </ul>
+      <p>
+        <button
+          type="button"
+          className="button edged"
+          onClick={() => useUi.getState().set({ dialog: 'notebook' })}
+        >
+          {t('notebook')} <kbd className="key">N</kbd>
+        </button>
+      </p>
       <p className="small">
         {t('starterHint')}{' '}
         <a href="guests/starter/starter.elf" download>
@@ -138,10 +153,54 @@ const KEY_NAMES: Readonly<Record<string, string>> = {
   Slash: '?',
   Digit0: '0',
   Escape: 'Esc',
+  ArrowRight: '→',
+  ArrowLeft: '←',
 };
 const keyName = (code: string, shift: boolean): string =>
   code === 'Slash' ? '?' : `${shift ? 'Shift ' : ''}${KEY_NAMES[code] ?? code.replace('Key', '')}`;
 const THEMES: readonly Theme[] = ['light', 'dark', 'presenter'];
+
+/** The keys that mean something else, or anything at all, on a projector only. */
+function ProjectorKeys() {
+  const t = useT();
+  const actions = [...new Set(PROJECTOR_TABLE.map((k) => k[1]))];
+  return (
+    <table className={style.keys}>
+      <caption className={style.caption}>{t('projectorKeys')}</caption>
+      <tbody>
+        {actions.map((a) => (
+          <tr key={a}>
+            <td>
+              {PROJECTOR_TABLE.filter((k) => k[1] === a).map((k) => (
+                <span key={k[0]}>
+                  <kbd className="key">{keyName(k[0], false)}</kbd>{' '}
+                </span>
+              ))}
+              {a === 'backToBeat' && <kbd className="key">Esc</kbd>}
+            </td>
+            <td>{t(`key_${a}` as ShellKey)}</td>
+          </tr>
+        ))}
+        <tr>
+          <td>
+            {['1', '2', '3', '4', '?'].map((k) => (
+              <kbd key={k} className="key">
+                {k}
+              </kbd>
+            ))}
+          </td>
+          <td>{t('key_vote')}</td>
+        </tr>
+        <tr>
+          <td>
+            <kbd className="key">Enter</kbd>
+          </td>
+          <td>{t('key_reveal')}</td>
+        </tr>
+      </tbody>
+    </table>
+  );
+}
 
 function Keys() {
   const t = useT();
@@ -183,6 +242,7 @@ function Keys() {
             ))}
           </tbody>
         </table>
+        <ProjectorKeys />
       </div>
       <label className={style.setting}>
         <input type="checkbox" checked={letterKeys} onChange={(e) => set({ letterKeys: e.target.checked })} />
@@ -198,6 +258,7 @@ function Keys() {
           ))}
         </select>
       </label>
+      <p className="small quiet">{t('handoutHint')}</p>
     </Dialog>
   );
 }
@@ -321,5 +382,7 @@ export function Dialogs() {
   if (dialog === 'labs') return <Labs />;
   if (dialog === 'keys') return <Keys />;
   if (dialog === 'breakpoints') return <Breakpoints />;
+  if (dialog === 'notebook') return <Notebook />;
+  if (dialog === 'moment') return <MomentDialog />;
   return null;
 }

@@ -2,7 +2,7 @@
 
 import { type DragEvent, type ReactNode, useRef, useState } from 'react';
 import { useT } from '../i18n/index.ts';
-import { bootFile } from './actions.ts';
+import { takeFile } from '../talk/talk.ts';
 import style from './app.module.css';
 
 const holdsFiles = (e: DragEvent): boolean => e.dataTransfer.types.includes('Files');
@@ -30,7 +30,7 @@ export function DropZone({ children }: { readonly children: ReactNode }) {
         const file = e.dataTransfer.files[0];
         if (!file) return;
         e.preventDefault();
-        void bootFile(file);
+        void takeFile(file);
       }}
     >
       {children}

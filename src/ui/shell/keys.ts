@@ -29,7 +29,15 @@ export type Action =
   | 'choice2'
   | 'choice3'
   | 'choice4'
-  | 'dontKnow';
+  | 'dontKnow'
+  | 'present'
+  | 'moment'
+  | 'notebook'
+  | 'beat+'
+  | 'beat-'
+  | 'blank'
+  | 'backToBeat'
+  | 'takeVoteBack';
 
 export interface KeyLike {
   readonly code: string;
@@ -48,6 +56,8 @@ export interface KeyContext {
   readonly letters: boolean;
   /** A prediction waits for an answer. */
   readonly question: boolean;
+  /** The page is on a projector: a clicker's keys mean beats. */
+  readonly presenting?: boolean;
 }
 
 /** [code, shift, action, needs letters switched on] */
@@ -82,10 +92,25 @@ export const KEY_TABLE: readonly (readonly [
   ['KeyB', false, 'breakpoints', true],
   ['F9', false, 'breakpoints', false],
   ['Digit0', true, 'reset', true],
+  ['KeyN', false, 'notebook', true],
+  ['KeyQ', false, 'moment', true],
+  ['KeyP', false, 'present', true],
   ['F6', false, 'region+', false],
   ['F6', true, 'region-', false],
   ['Escape', false, 'escape', false],
 ];
+/** On a projector these come first: what clickers send, and the arrows for what "." means otherwise. */
+export const PROJECTOR_TABLE: readonly (readonly [code: string, action: Action])[] = [
+  ['PageDown', 'beat+'],
+  ['PageUp', 'beat-'],
+  ['Period', 'blank'],
+  ['KeyB', 'blank'],
+  ['F5', 'backToBeat'],
+  ['ArrowRight', 'phase+'],
+  ['ArrowLeft', 'phase-'],
+  ['Backspace', 'takeVoteBack'],
+];
+const ARROWS: ReadonlySet<string> = new Set(['ArrowRight', 'ArrowLeft']);
 const CHOICES: Readonly<Record<string, Action>> = {
   Digit1: 'choice1',
   Digit2: 'choice2',
@@ -104,6 +129,10 @@ export function actionFor(e: KeyLike, c: KeyContext): Action | undefined {
   const always = KEY_TABLE.find((k) => k[0] === e.code && k[1] === e.shiftKey && !k[3])?.[2];
   if (c.typing)
     return always === 'region+' || always === 'region-' || always === 'escape' ? always : undefined;
+  if (c.presenting && !e.shiftKey && !(c.onControl && ARROWS.has(e.code))) {
+    const hit = PROJECTOR_TABLE.find((k) => k[0] === e.code)?.[1];
+    if (hit && (hit !== 'takeVoteBack' || c.question)) return hit;
+  }
   if (always) return always;
   if (!c.onControl && !e.shiftKey && (e.code === 'Enter' || e.code === 'NumpadEnter')) return 'primary';
   if (!c.onControl && !e.shiftKey && e.code === 'Space') return 'run';

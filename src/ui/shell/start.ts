@@ -1,11 +1,14 @@
 // Opens what the address asks for: #hello, #rings, #ping, #silence, #own, or #m=<a moment>. Nothing asked for: hello.
 
 import { ensureIsolation } from '../../lab/isolation.ts';
-import { createSession, openLink } from '../../lab/session.ts';
+import { createSession, openDecoded, openLink } from '../../lab/session.ts';
+import type { Moment } from '../../lab/types.ts';
 import { wireTours } from '../panels/guide/tour.ts';
 import { connect, labState, session } from '../store/lab.ts';
 import { notify, useUi } from '../store/ui.ts';
-import { openLab, reopenOwn } from './actions.ts';
+import { resumeTalk, wireTalk } from '../talk/talk.ts';
+import { goto, openLab, reopenOwn } from './actions.ts';
+import { readShort } from './short-link.ts';
 import { LABS } from './labs.ts';
 
 /** The lab whose kernels a configuration names, so that a link brings its stage along. */
@@ -21,10 +24,13 @@ function labOfConfig(): string {
   return hit?.id ?? 'own';
 }
 
-async function openMoment(text: string): Promise<void> {
+/** Puts a moment on stage: from a whole link, or from the short form of a shipped lab (#at=…). */
+export async function openMoment(text: string, short = false): Promise<void> {
   useUi.getState().set({ lab: 'own', opening: { moment: true }, selected: undefined });
   try {
-    const warning = await openLink(session(), text);
+    const warning = short
+      ? await openDecoded(session(), await readShort(text))
+      : await openLink(session(), text);
     useUi.getState().set({ lab: labOfConfig(), opening: undefined });
     if (warning) notify(warning);
   } catch (e) {
@@ -32,9 +38,18 @@ async function openMoment(text: string): Promise<void> {
   }
 }
 
+/** A moment somebody kept, and the record in it that proves something. */
+export async function visit(link: string, evidence: Moment | undefined): Promise<void> {
+  history.replaceState(null, '', `#m=${link}`);
+  await openMoment(link);
+  if (evidence && useUi.getState().badLink === undefined) await goto(evidence);
+}
+
 async function route(): Promise<void> {
   const hash = location.hash.slice(1);
   if (hash.startsWith('m=')) return openMoment(hash.slice(2));
+  if (hash.startsWith('at=')) return openMoment(hash.slice(3), true);
+  if (await resumeTalk(hash)) return;
   if (hash === 'own' && (await reopenOwn())) return;
   await openLab(LABS.some((l) => l.id === hash) ? hash : 'hello');
 }
@@ -44,6 +59,7 @@ export async function start(): Promise<void> {
   if (isolation === 'reloading') return;
   useUi.getState().set({ compatible: isolation === 'compatible' });
   wireTours();
+  wireTalk();
   connect(createSession());
   window.addEventListener('hashchange', () => void route());
   await route();

@@ -74,12 +74,16 @@ export function Trouble() {
         <p>
           <strong>{badImage.name}</strong>: {localise(badImage.error, lang)}
         </p>
-        <a className="button edged" href="guests/starter/kernel.c" download>
-          {t('starterSource')}
-        </a>
-        <a className="button edged" href="guests/starter/starter.elf" download>
-          {t('starterElf')}
-        </a>
+        {badImage.talk !== true && (
+          <>
+            <a className="button edged" href="guests/starter/kernel.c" download>
+              {t('starterSource')}
+            </a>
+            <a className="button edged" href="guests/starter/starter.elf" download>
+              {t('starterElf')}
+            </a>
+          </>
+        )}
         <button type="button" className="button" onClick={() => set({ badImage: undefined })}>
           {t('close')}
         </button>

@@ -6,6 +6,17 @@ import { useHighlight } from '../store/highlight.ts';
 import { labState, session } from '../store/lab.ts';
 import { useSettings } from '../store/settings.ts';
 import { useUi } from '../store/ui.ts';
+import {
+  backToBeat,
+  nextBeat,
+  present,
+  presenting,
+  previousBeat,
+  reveal,
+  takeVoteBack,
+  vote,
+  wandered,
+} from '../talk/talk.ts';
 import { copyLink, resetLayout, runOrPause, step } from './actions.ts';
 import { type Action, actionFor, isControl, isTyping } from './keys.ts';
 
@@ -32,7 +43,14 @@ function letGo(): void {
     region?.focus();
   } else if (moreTransport) set({ moreTransport: false });
   else if (selected !== undefined) set({ selected: undefined });
+  else if (presenting()) {
+    if (wandered()) void backToBeat();
+    else present();
+  }
 }
+
+/** A number answers for oneself, or counts a hand of the room. */
+const answer = (index: number): void => (presenting() ? vote(index) : answerByKey(index));
 
 const DO: Readonly<Record<Action, () => void>> = {
   'phase+': () => void step('phase', 1),
@@ -48,7 +66,7 @@ const DO: Readonly<Record<Action, () => void>> = {
   'domainTrap+': () => void step('domainTrap', 1, true),
   'domainTrap-': () => void step('domainTrap', -1, true),
   run: () => void runOrPause(),
-  primary: pressPrimary,
+  primary: () => (presenting() && questionOpen() ? void reveal() : pressPrimary()),
   views: () => useUi.getState().set({ dialog: 'views' }),
   help: () => useUi.getState().set({ dialog: 'keys' }),
   guide: () => useSettings.getState().set({ guideOpen: !useSettings.getState().guideOpen }),
@@ -58,23 +76,36 @@ const DO: Readonly<Record<Action, () => void>> = {
   'region+': () => cycle(1),
   'region-': () => cycle(-1),
   escape: letGo,
-  choice1: () => answerByKey(0),
-  choice2: () => answerByKey(1),
-  choice3: () => answerByKey(2),
-  choice4: () => answerByKey(3),
-  dontKnow: () => answerByKey(-1),
+  choice1: () => answer(0),
+  choice2: () => answer(1),
+  choice3: () => answer(2),
+  choice4: () => answer(3),
+  dontKnow: () => answer(-1),
+  present,
+  moment: () => useUi.getState().set({ dialog: 'moment' }),
+  notebook: () => useUi.getState().set({ dialog: 'notebook' }),
+  'beat+': nextBeat,
+  'beat-': () => void previousBeat(),
+  blank: () => useUi.getState().set({ blank: true }),
+  backToBeat: () => void backToBeat(),
+  takeVoteBack,
 };
 
 export function useKeys(): void {
   useEffect(() => {
     const onKey = (e: KeyboardEvent): void => {
       if (e.defaultPrevented) return;
+      if (useUi.getState().blank) {
+        e.preventDefault();
+        return useUi.getState().set({ blank: false });
+      }
       const action = actionFor(e, {
         typing: isTyping(e.target),
         onControl: isControl(e.target),
         dialog: useUi.getState().dialog !== undefined,
         letters: useSettings.getState().letterKeys,
         question: questionOpen(),
+        presenting: presenting(),
       });
       if (!action) return;
       e.preventDefault();

@@ -2,7 +2,7 @@
 
 import { create } from 'zustand';
 
-export type Dialog = 'views' | 'keys' | 'labs' | 'breakpoints' | undefined;
+export type Dialog = 'views' | 'keys' | 'labs' | 'breakpoints' | 'notebook' | 'moment' | undefined;
 export type Step = 'instruction' | 'over' | 'phase' | 'trap' | 'domainTrap';
 
 interface UiStore {
@@ -21,7 +21,11 @@ interface UiStore {
   /** The timeline shows everything, not the part around the cursor. */
   readonly wholeHistory: boolean;
   /** What was wrong with the last dropped file. */
-  readonly badImage: { readonly name: string; readonly error: string } | undefined;
+  readonly badImage: { readonly name: string; readonly error: string; readonly talk?: boolean } | undefined;
+  /** Who is in control shows the three doors instead of one trap. */
+  readonly doors: boolean;
+  /** The projector shows nothing. */
+  readonly blank: boolean;
   /** What was wrong with the link that was opened. */
   readonly badLink: string | undefined;
   /** No shared memory here: the machine runs in one thread. */
@@ -41,6 +45,8 @@ export const useUi = create<UiStore>()((set) => ({
   wholeHistory: false,
   badImage: undefined,
   badLink: undefined,
+  blank: false,
+  doors: false,
   compatible: false,
   layoutEpoch: 0,
   set: (values) => set(values),

@@ -9,11 +9,13 @@ import { TRAP_KINDS, type TraceRecord } from '../../../trace/records.ts';
 import { useT } from '../../i18n/index.ts';
 import { useLab } from '../../store/lab.ts';
 import { type TrapView, useTrap } from '../../store/trap.ts';
+import { useUi } from '../../store/ui.ts';
 import { Icon } from '../../widgets/icon.tsx';
 import { OutcomeMark } from '../../widgets/outcome.tsx';
 import { Sentence } from '../../widgets/sentence.tsx';
 import { Value, Values } from '../../widgets/value.tsx';
 import type { PanelProps } from '../contract.ts';
+import { Doors, useKnocked } from './doors.tsx';
 import { Picture } from './picture.tsx';
 import style from './style.module.css';
 import { stepWords, verdict } from './words.ts';
@@ -153,12 +155,24 @@ export default function Control(_: PanelProps) {
   const trap = useTrap();
   const running = useLab((s) => s.phase === 'running');
   const counts = useLab((s) => s.counts);
+  const knocked = useKnocked();
+  const doors = useUi((s) => s.doors) && knocked;
   const happened = trap ? trap.records.slice(0, trap.at + 1) : [];
   const enter = happened.find((r) => r.type === 'trap' && r.phase === 'enter');
   const call = happened.find((r) => r.type === 'hypercall');
   return (
     <div className={style.control}>
-      <Picture trap={running ? undefined : trap} />
+      {knocked && (
+        <button
+          type="button"
+          className="button edged small"
+          aria-pressed={doors}
+          onClick={() => useUi.getState().set({ doors: !doors })}
+        >
+          {t('doors')}
+        </button>
+      )}
+      {doors && !running ? <Doors /> : <Picture trap={running ? undefined : trap} />}
       {running ? (
         <p className={style.counters}>{t('runningCounts', { ...counts })}</p>
       ) : trap && trap.at >= 0 ? (

@@ -15,8 +15,9 @@ import { Sentence } from '../../widgets/sentence.tsx';
 import { OutcomeMark } from '../../widgets/outcome.tsx';
 import { groupOutcome } from '../../../lab/narrate/outcome.ts';
 import { stepWords } from '../control/words.ts';
+import { entryKey, suspect, useNotebook } from './notebook.ts';
 import style from './style.module.css';
-import { act, goStop, predict, predictionHere, pressPrimary, resume, useTour } from './tour.ts';
+import { act, goStop, predict, pressPrimary, resume, useTour } from './tour.ts';
 
 function Question() {
   const t = useT();
@@ -24,7 +25,8 @@ function Question() {
   const stop = useTour((s) => s.tour?.stops[s.stop]);
   const n = useTour((s) => s.stop);
   const stage = useTour((s) => s.stage);
-  const prediction = useTour(predictionHere);
+  const prediction = useTour((s) => (s.stage === 'after' ? s.current : undefined));
+  const before = useNotebook((s) => (tour ? s.entries[entryKey(tour.id, n)] : undefined));
   if (!tour || !stop?.ask) return null;
   const choices = [...stop.choices, { id: '?', text: t('dontKnow') }];
   const answer = prediction && stop.choices.find((c) => c.id === prediction.answer);
@@ -49,6 +51,11 @@ function Question() {
           <kbd className="key">{c.id === '?' ? '?' : i + 1}</kbd>
         </label>
       ))}
+      {!prediction && before && (
+        <p className="small quiet" data-testid="asked-before">
+          {t('askedBefore', { chosen: before.chosen === '?' ? t('dontKnow') : before.chosenText })}
+        </p>
+      )}
       {prediction && (
         <p className={style.verdict} role="status">
           <Icon name={prediction.right ? 'check' : prediction.chosen === '?' ? 'help' : 'cross'} />
@@ -128,10 +135,28 @@ function Editor() {
   );
 }
 
+/** Whom the reader blames so far: kept with the place the mystery was left at. Nothing here says whether it is right. */
+function Suspect({ tour, name }: { readonly tour: string; readonly name: string }) {
+  const t = useT();
+  return (
+    <label className={style.suspect}>
+      {t('suspect')}
+      <input
+        className="field"
+        value={name}
+        maxLength={80}
+        placeholder={t('suspectHint')}
+        onChange={(e) => suspect(tour, e.target.value)}
+      />
+    </label>
+  );
+}
+
 function Tour() {
   const t = useT();
   const lang = useLang();
-  const { tour, error, stop: n, stage, before, after, busy, left } = useTour();
+  const { tour, error, stop: n, stage, before, after, busy } = useTour();
+  const left = useNotebook((s) => (tour?.mystery ? s.left[tour.id] : undefined));
   const stop = tour?.stops[n];
   const running = useLab((s) => s.phase === 'running' || s.phase === 'seeking' || s.phase === 'loading');
   const cursor = useLab((s) => s.cursor.T);
@@ -140,14 +165,14 @@ function Tour() {
   const last = n === tour.stops.length - 1;
   const waits = stage === 'before' && (stop.ask !== undefined || (stop.until !== undefined && !stop.action));
   const label = stage === 'before' ? stop.button : stop.ask && stop.button ? stop.button : undefined;
-  const remembered = tour.mystery && cursor === 0 ? left[tour.id] : undefined;
+  const remembered = cursor === 0 ? left : undefined;
   return (
     <div className={style.tour}>
       {n > 0 && <p className="small quiet">{t('stopOf', { n: n + 1, of: tour.stops.length })}</p>}
       <h2>{stop.heading}</h2>
       {remembered && (
         <div className={style.remembered}>
-          <p>{t('stoppedAt', { message: remembered.message })}</p>
+          <p>{t('stoppedAt', { message: remembered.message, suspect: remembered.suspect ?? '–' })}</p>
           <button type="button" className="button edged" onClick={() => void resume()}>
             {t('resume')}
           </button>
@@ -157,6 +182,7 @@ function Tour() {
       <Question />
       {stop.edit && stage === 'before' && <Editor />}
       {stage === 'after' && <Markdown text={after} />}
+      {tour.mystery && last && <Suspect tour={tour.id} name={left?.suspect ?? ''} />}
       <div className={style.buttons}>
         {!waits &&
           !(stop.edit && stage === 'before') &&

@@ -2,7 +2,6 @@
 // the lessons engine. Progress is remembered; a mystery also remembers where it was left.
 
 import { create } from 'zustand';
-import { persist } from 'zustand/middleware';
 import {
   ask,
   holds,
@@ -14,9 +13,10 @@ import {
 } from '../../../lab/lessons/evaluate.ts';
 import { josa } from '../../../lab/i18n/josa.ts';
 import { localise } from '../../../lab/i18n/messages.ts';
+import { openLink } from '../../../lab/session.ts';
 import { parseTour } from '../../../lab/lessons/parse.ts';
 import type { Stop, Tour } from '../../../lab/lessons/types.ts';
-import type { ImageMap, Moment } from '../../../lab/types.ts';
+import type { ImageMap } from '../../../lab/types.ts';
 import {
   copyLink,
   goto,
@@ -27,23 +27,11 @@ import {
   stepNow,
 } from '../../shell/actions.ts';
 import { labOf, shippedGuests } from '../../shell/labs.ts';
+import { keepEntry, keepLeft, type Prediction, useNotebook } from './notebook.ts';
 import { labState, onLab, running, session } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { notify, useUi } from '../../store/ui.ts';
 
-export interface Prediction {
-  readonly question: string;
-  /** What was chosen: a choice's id, '?' for “don't know”. */
-  readonly chosen: string;
-  /** What the trace said. */
-  readonly answer: string;
-  readonly right: boolean;
-}
-export interface Left {
-  readonly moment: Moment;
-  readonly message: string;
-  readonly stop: number;
-}
 interface TourStore {
   readonly tour: Tour | undefined;
   readonly error: string | undefined;
@@ -54,33 +42,22 @@ interface TourStore {
   readonly after: string;
   readonly busy: boolean;
   readonly place: Place | undefined;
-  /** By tour and stop: 'hello/1'. */
-  readonly predictions: Readonly<Record<string, Prediction>>;
-  readonly left: Readonly<Record<string, Left>>;
-  readonly finished: readonly string[];
+  /** The answer to the question on stage, once it is known. */
+  readonly current: Prediction | undefined;
 }
 
 export const useTour = create<TourStore>()(
-  persist(
-    (): TourStore => ({
-      tour: undefined,
-      error: undefined,
-      stop: 0,
-      stage: 'before',
-      before: '',
-      after: '',
-      busy: false,
-      place: undefined,
-      predictions: {},
-      left: {},
-      finished: [],
-    }),
-    {
-      name: 'ringside.tours',
-      version: 1,
-      partialize: ({ predictions, left, finished }) => ({ predictions, left, finished }),
-    },
-  ),
+  (): TourStore => ({
+    tour: undefined,
+    error: undefined,
+    stop: 0,
+    stage: 'before',
+    before: '',
+    after: '',
+    busy: false,
+    place: undefined,
+    current: undefined,
+  }),
 );
 const set = (values: Partial<TourStore>): void => {
   useTour.setState(values);
@@ -118,10 +95,6 @@ export async function sourcesOnStage(): Promise<Readonly<Record<string, string>>
   return spec && (await mapOf(spec.name, spec.image))?.sources;
 }
 
-const predictionsOf = (tour: Tour | undefined): Prediction[] =>
-  Object.entries(get().predictions)
-    .filter(([k]) => k.startsWith(`${tour?.id}/`))
-    .map(([, p]) => p);
 /** The session as a tour sees it. */
 export const host: LessonHost = {
   state: labState,
@@ -130,15 +103,14 @@ export const host: LessonHost = {
   consoleText: (domid) => session().consoleText(domid),
   symbol,
   own: (name): Value => {
-    const mine = predictionsOf(get().tour);
+    const mine = Object.values(useNotebook.getState().entries).filter((e) => e.tour === get().tour?.id);
     if (name === 'asked') return mine.length;
-    if (name === 'right') return mine.filter((p) => p.right).length;
+    if (name === 'right') return mine.filter((e) => e.first.right).length;
     return undefined;
   },
 };
 
 export const currentStop = (): Stop | undefined => get().tour?.stops[get().stop];
-const key = (): string => `${get().tour?.id}/${get().stop}`;
 export const questionOpen = (): boolean => {
   const s = currentStop();
   return s?.ask !== undefined && get().stage === 'before' && useSettings.getState().guideOpen;
@@ -171,11 +143,8 @@ async function enter(stop: number): Promise<void> {
   const tour = get().tour;
   if (!tour) return;
   const s = tour.stops[stop];
-  if (!s) {
-    if (!get().finished.includes(tour.id)) set({ finished: [...get().finished, tour.id] });
-    return;
-  }
-  set({ stop, stage: 'before', before: '', after: '', place: undefined });
+  if (!s) return;
+  set({ stop, stage: 'before', before: '', after: '', place: undefined, current: undefined });
   if (s.layout) setColumns(s.layout);
   if (s.enter) await act(s.enter);
   if (s.edit) {
@@ -186,7 +155,8 @@ async function enter(stop: number): Promise<void> {
   remember();
 }
 
-/** What buttons of a tour do: run · runto PLACE · goto PLACE · step KIND · next · lab ID · link · source · layout … */
+/** What buttons of a tour do: run · runto PLACE · goto PLACE · step KIND · next · lab ID · moment LINK ·
+ * link · source · notebook · doors */
 export async function act(action: string): Promise<void> {
   const [verb, ...rest] = action.split(' ');
   const argument = rest.join(' ');
@@ -212,8 +182,17 @@ export async function act(action: string): Promise<void> {
     case 'lab':
       await openLab(argument);
       break;
+    case 'moment':
+      await showMoment(argument);
+      break;
     case 'link':
       await copyLink();
+      break;
+    case 'doors':
+      useUi.getState().set({ doors: true });
+      break;
+    case 'notebook':
+      useUi.getState().set({ dialog: 'notebook' });
       break;
     case 'source':
       await takeSource();
@@ -225,6 +204,20 @@ export async function act(action: string): Promise<void> {
       throw new Error(`“${verb}” is nothing a tour can do`);
   }
 }
+
+/** A beat may bring its own moment: the machine of a link, on the stage of this tour. */
+async function showMoment(link: string): Promise<void> {
+  const { lab, set: setUi } = useUi.getState();
+  setUi({ selected: undefined });
+  quiet = true;
+  try {
+    await openLink(session(), link.replace(/^.*#?m=/, ''));
+  } finally {
+    quiet = false;
+    setUi({ lab });
+  }
+}
+let quiet = false;
 
 async function takeSource(): Promise<void> {
   const sources = await sourcesOnStage();
@@ -270,22 +263,36 @@ export function pressPrimary(): void {
   }).then(poll);
 }
 
-/** A prediction. The answer is asked of the trace, whatever was chosen. */
-export async function predict(chosen: string): Promise<void> {
+/**
+ * A prediction. The answer is asked of the trace, whatever was chosen. What a person predicts goes into the notebook; what a class calls out
+ * in a talk does not.
+ */
+export async function predict(chosen: string, keep = true): Promise<void> {
   const s = currentStop();
-  const { tour, stage } = get();
+  const { tour, stage, stop } = get();
   if (!tour || !s?.ask || !s.answer || stage === 'after') return;
   await guarded(async () => {
     if (s.until && s.action) await act(s.action); // the answer is not known yet: let it happen
     const answer = String((await ask(s.answer!, host)) ?? '');
-    const p: Prediction = { question: s.ask!, chosen, answer, right: chosen === answer };
-    set({ predictions: { ...get().predictions, [key()]: p }, stage: 'after' });
+    const read = (id: string): string => s.choices.find((c) => c.id === id)?.text ?? id;
+    const p: Prediction = {
+      question: s.ask!,
+      chosen,
+      chosenText: read(chosen),
+      answer,
+      answerText: read(answer),
+      right: chosen === answer,
+    };
+    set({ current: p, stage: 'after' });
+    const proof = s.evidence ? await recordOf(s.evidence, host) : undefined;
+    if (keep) {
+      const evidence = proof && { T: proof.T, seq: proof.seq, within: true };
+      const link = await session().link();
+      keepEntry({ ...p, tour: tour.id, stop, lab: tour.lab, link, evidence });
+    }
     await fill();
-    const evidence = s.evidence ? await recordOf(s.evidence, host) : undefined;
-    if (evidence)
-      useUi
-        .getState()
-        .set({ selected: evidence.type === 'trap' || !evidence.cause ? evidence.seq : evidence.cause });
+    if (proof)
+      useUi.getState().set({ selected: proof.type === 'trap' || !proof.cause ? proof.seq : proof.cause });
   });
 }
 export function answerByKey(index: number): void {
@@ -294,9 +301,6 @@ export function answerByKey(index: number): void {
   const c = index < 0 || index >= s.choices.length ? '?' : s.choices[index]!.id;
   if (index <= s.choices.length) void predict(c);
 }
-export const predictionHere = (s: TourStore): Prediction | undefined =>
-  s.stage === 'after' ? s.predictions[`${s.tour?.id}/${s.stop}`] : undefined;
-
 /** Skips to a stop without doing what the ones between would have done. */
 export const goStop = (stop: number): void => void guarded(() => enter(Math.max(0, stop)));
 
@@ -307,23 +311,55 @@ export function remember(): void {
   if (!tour?.mystery || state.cursor.T === 0) return;
   void (async () => {
     const message = await ask('message(1)', host);
-    set({
-      left: {
-        ...get().left,
-        [tour.id]: { moment: state.cursor, message: String(message), stop: get().stop },
-      },
-    });
+    keepLeft(tour.id, { moment: state.cursor, message: String(message), stop: get().stop });
   })();
 }
-export async function resume(): Promise<void> {
-  const { tour, left } = get();
-  const l = tour && left[tour.id];
+/** Back to where a mystery was left; waits for its tour when the lab has only just been opened. */
+export async function resume(id?: string): Promise<void> {
+  if (id !== undefined && get().tour?.id !== id)
+    await new Promise<void>((done) => {
+      const off = useTour.subscribe((s) => {
+        if (s.tour?.id !== id || s.busy) return;
+        off();
+        done();
+      });
+    });
+  const { tour } = get();
+  const l = tour && useNotebook.getState().left[tour.id];
   if (!l) return;
   await guarded(async () => {
     await running(() => session().run(l.moment));
     set({ stop: l.stop, stage: 'before', before: '', after: '' });
     await fill();
   });
+}
+
+/** Shows a stop as it stood, without entering it again. */
+export async function showStop(
+  stop: number,
+  stage: TourStore['stage'] = 'before',
+  current: Prediction | undefined = undefined,
+): Promise<void> {
+  set({ stop, stage, before: '', after: '', place: undefined, current });
+  await fill();
+}
+
+/** A talk that stands in for a lab's tour; set by ui/talk. */
+export interface TourFile {
+  readonly lab: string;
+  readonly text: string;
+}
+let fileOf: () => TourFile | undefined = () => undefined;
+export const setTourFile = (file: () => TourFile | undefined): void => {
+  fileOf = file;
+};
+async function sourceOf(id: string): Promise<readonly [id: string, text: string]> {
+  const file = fileOf();
+  if (file && file.lab === useUi.getState().lab) return ['file', file.text];
+  const path = `tours/${id}.${useSettings.getState().lang}.md`;
+  const r = await fetch(path);
+  if (!r.ok) throw new Error(`${path}: ${r.status}`);
+  return [id, await r.text()];
 }
 
 let started = 0;
@@ -341,24 +377,25 @@ function emptyGuide(): void {
   });
 }
 /** Puts the tour of a lab into the Guide, at its first stop, in the language of the page. */
-export async function loadTour(id: string | undefined, keepStop = false): Promise<void> {
+export async function loadTour(
+  id: string | undefined,
+  at?: {
+    readonly stop: number;
+    readonly stage: TourStore['stage'];
+    readonly current: Prediction | undefined;
+  },
+): Promise<void> {
   const mine = ++started;
   if (!id) {
     set({ tour: undefined, error: undefined });
     return;
   }
-  const lang = useSettings.getState().lang;
   try {
-    const r = await fetch(`tours/${id}.${lang}.md`);
-    if (!r.ok) throw new Error(`tours/${id}.${lang}.md: ${r.status}`);
-    const tour = parseTour(id, await r.text());
+    const tour = parseTour(...(await sourceOf(id)));
     if (mine !== started) return;
-    const { stop, stage } = get();
     set({ tour, error: undefined });
-    if (keepStop) {
-      set({ stop, stage });
-      await fill();
-    } else await guarded(() => enter(0));
+    if (at) await showStop(at.stop, at.stage, at.current);
+    else await guarded(() => enter(0));
   } catch (e) {
     if (mine === started) set({ tour: undefined, error: e instanceof Error ? e.message : String(e) });
   }
@@ -370,12 +407,16 @@ export function wireTours(): void {
   if (wired) return;
   wired = true;
   useUi.subscribe((now, before) => {
-    if (now.opening !== undefined && now.opening !== before.opening) emptyGuide();
+    if (now.opening === undefined || now.opening === before.opening) return;
+    emptyGuide();
+    useUi.getState().set({ doors: false });
   });
   onLab((s, before) => {
     if (s.phase === 'error') useUi.getState().set({ opening: undefined });
     if (s.phase === 'paused' && before.phase === 'loading') {
+      if (quiet) return;
       const { lab, opening } = useUi.getState();
+      if (opening?.moment) return; // whoever opened it knows what to show
       void loadTour(labOf(lab).tour).finally(() => {
         if (opening?.moment === false && useUi.getState().opening === opening)
           useUi.getState().set({ opening: undefined });
@@ -386,6 +427,7 @@ export function wireTours(): void {
     }
   });
   useSettings.subscribe((now, before) => {
-    if (now.lang !== before.lang && get().tour) void loadTour(get().tour!.id, true);
+    const { tour, stop, stage, current } = get();
+    if (now.lang !== before.lang && tour) void loadTour(tour.id, { stop, stage, current });
   });
 }

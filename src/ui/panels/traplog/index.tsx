@@ -13,6 +13,7 @@ import { OUTCOMES, type Outcome, type TraceRecord } from '../../../trace/records
 import { formatNumber, type ShellKey, useLang, useT } from '../../i18n/index.ts';
 import { goto } from '../../shell/actions.ts';
 import { labState, session, useLab } from '../../store/lab.ts';
+import { useSettings } from '../../store/settings.ts';
 import { useUi } from '../../store/ui.ts';
 import { ownerOf } from '../../text/owner.ts';
 import { Badge } from '../../widgets/badge.tsx';
@@ -181,6 +182,7 @@ export default function TrapLog(_: PanelProps) {
   const query = useMemo(() => queryOf(filter), [filter]);
   const { total, cursorRow, row, want } = usePages(query);
   const scroller = useRef<HTMLDivElement>(null);
+  const presenting = useSettings((s) => s.theme === 'presenter');
   const [active, setActive] = useState(-1);
   const selected = useUi((s) => s.selected);
   const any = useLab((s) => s.end.T > 0 || s.end.within);
@@ -203,6 +205,7 @@ export default function TrapLog(_: PanelProps) {
     pick(r);
   }, []);
   const move = (e: KeyboardEvent): void => {
+    if (presenting && e.key.startsWith('Page')) return; // a clicker's keys are beats
     const by = { ArrowDown: 1, ArrowUp: -1, PageDown: 10, PageUp: -10, Home: -total, End: total }[e.key];
     const here = active < 0 ? cursorRow : active;
     if (by !== undefined) {
