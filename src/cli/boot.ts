@@ -34,7 +34,7 @@ const MEMORY_MIB = 256;
 const FLUSH_MS = 3;
 /** Bytes that fit into the queue in front of COM1 with the largest RAM and ROM. */
 const MAX_BARE_INPUT = 64 << 10;
-const NEVER = Number.MAX_SAFE_INTEGER;
+export const NEVER_TICKS = Number.MAX_SAFE_INTEGER;
 
 interface SavedAbout {
   readonly config: LabConfig;
@@ -81,7 +81,7 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
     return sha;
   };
   const timeline: Timeline<LabMachine> =
-    options.restore === undefined ? fresh(options, load, files) : restored(options, options.restore);
+    options.restore === undefined ? newTimeline(options, load, files) : restored(options, options.restore);
   const { machine } = timeline;
   const hosts = await startHosts(timeline, options);
   const writer = new ConsoleWriter(timeline.history, machine.m);
@@ -99,7 +99,7 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
   for (;;) {
     const slice = performance.now();
     live?.pass(timeline);
-    const due = options.saveAt && timeline.T < options.saveAt.T ? options.saveAt.T : NEVER;
+    const due = options.saveAt && timeline.T < options.saveAt.T ? options.saveAt.T : NEVER_TICKS;
     result = timeline.run({
       untilT: due,
       untilTicks: options.maxTicks,
@@ -108,7 +108,7 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
       pause: () => performance.now() - slice > FLUSH_MS,
     });
     writer.flush();
-    if (options.saveAt && timeline.T >= options.saveAt.T && due !== NEVER) {
+    if (options.saveAt && timeline.T >= options.saveAt.T && due !== NEVER_TICKS) {
       writeFileSync(
         options.saveAt.path,
         saveImage(machine.frames, {
@@ -219,7 +219,8 @@ function build(options: BootOptions, images: Images, files: ReadonlyMap<string, 
   return machine;
 }
 
-function fresh(
+/** A machine as the options say, with its log of input; nothing has run. */
+export function newTimeline(
   options: BootOptions,
   load: (path: string) => string,
   files: ReadonlyMap<string, Uint8Array>,

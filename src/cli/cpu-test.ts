@@ -3,7 +3,9 @@
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { ENGINES, type EngineName } from '../cpu/engine.ts';
+import { InterpreterEngine } from '../cpu/interpreter.ts';
 import { createEngine } from '../cpu/engines.ts';
+import { engineCode } from './engine-code.ts';
 import { type Difference, type Vector, VectorMachine } from './vector-machine.ts';
 
 export interface Failure {
@@ -59,7 +61,13 @@ export function runVectors(
   vectors: readonly { vector: Vector; where: string }[],
   engine: EngineName,
 ): Report {
-  const machine = new VectorMachine((platform) => createEngine(engine, platform).engine);
+  const code = engine === 'reference' ? undefined : engineCode(false);
+  const machine = new VectorMachine((platform) => {
+    const made = createEngine(engine, { ...platform, code }).engine;
+    // A vector is one tick: straight runs of one instruction, or generated code would leave it to the reference engine.
+    if (made instanceof InterpreterEngine) made.insist();
+    return made;
+  });
   const failures: Failure[] = [];
   for (const { vector, where } of vectors) {
     let differences: Difference[];

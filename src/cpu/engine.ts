@@ -7,8 +7,10 @@ import type { Recorder } from '../trace/recorder.ts';
 import type { Bus } from './bus.ts';
 import type { ExitReason } from './vcpu.ts';
 
-export const ENGINES = ['reference'] as const;
+export const ENGINES = ['reference', 'interpreter'] as const;
 export type EngineName = (typeof ENGINES)[number];
+/** An engine by name, with the compiled module if it needs one: see Platform.code. */
+export type EngineChoice = EngineName | { readonly name: EngineName; readonly code: WebAssembly.Module };
 
 export interface Platform {
   readonly m: Memory;
@@ -16,6 +18,8 @@ export interface Platform {
   readonly trace: Recorder;
   /** Devices of the bare machine; a machine of Xen has none. */
   readonly bus?: Bus;
+  /** The interpreter's compiled module (tools/build-engine.ts), for a shared or an ordinary memory as the machine's is. */
+  readonly code?: WebAssembly.Module | undefined;
 }
 
 export interface Engine {

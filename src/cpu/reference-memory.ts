@@ -203,7 +203,7 @@ export class MemoryAccess extends Values {
     this.enter(lin, access, user, mfn);
     return RAM_BASE + mfn * 4096 + (lin & 0xfff);
   }
-  private enter(lin: number, access: number, user: boolean, mfn: number): void {
+  protected enter(lin: number, access: number, user: boolean, mfn: number): void {
     const at = tlbTable(this.v, access, user) + ((lin >>> 12) & TLB_MASK) * 2;
     this.i32[at] = lin & ~0xfff;
     this.i32[at + 1] = RAM_BASE + mfn * 4096;
@@ -227,7 +227,7 @@ export class MemoryAccess extends Values {
     this.writeBehind(lin, size, value);
     if (this.isMemory(mfn) && this.frames.flags(mfn) === 0) this.enter(lin, WRITE, user, mfn);
   }
-  private isMemory(mfn: number): boolean {
+  protected isMemory(mfn: number): boolean {
     return mfn !== NO_FRAME && this.frames.exists(mfn);
   }
   /** Stores to the page the walker has just found; the bytes lie within it. */

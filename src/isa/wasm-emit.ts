@@ -18,17 +18,21 @@ export const OP = {
   end: 0x0b,
   br: 0x0c,
   br_if: 0x0d,
+  br_table: 0x0e,
   return: 0x0f,
   call: 0x10,
+  call_indirect: 0x11,
   drop: 0x1a,
   select: 0x1b,
   'local.get': 0x20,
   'local.set': 0x21,
   'local.tee': 0x22,
   'i32.load': 0x28,
+  'i64.load': 0x29,
   'i32.load8_u': 0x2d,
   'i32.load16_u': 0x2f,
   'i32.store': 0x36,
+  'i64.store': 0x37,
   'i32.store8': 0x3a,
   'i32.store16': 0x3b,
   'i32.const': 0x41,
@@ -87,7 +91,21 @@ export const OP = {
 export type Opcode = keyof typeof OP;
 
 const BLOCK_VOID = 0x40;
-const SECTION = { type: 1, import: 2, function: 3, export: 7, code: 10 } as const;
+const FUNCREF = 0x70;
+const SECTION = {
+  custom: 0,
+  type: 1,
+  import: 2,
+  function: 3,
+  table: 4,
+  export: 7,
+  element: 9,
+  code: 10,
+} as const;
+/** Limits of an imported memory: with a maximum, and shared or not. */
+const LIMITS_MAX = 0x01,
+  LIMITS_SHARED = 0x03;
+export const MAX_PAGES = 65536;
 
 /** Unsigned LEB128 of a value below 2^32. */
 export function unsignedLeb(value: number): number[] {
@@ -184,6 +202,34 @@ export class FunctionBody {
     return this.indexed(opcode, this.depth - target);
   }
 
+  /** Branches to targets[index], or to `fallback` where the index on the stack is beyond them. */
+  branchTable(targets: readonly number[], fallback: number): this {
+    this.code.push(OP.br_table);
+    append(this.code, unsignedLeb(targets.length));
+    for (const target of targets) append(this.code, unsignedLeb(this.depth - target));
+    append(this.code, unsignedLeb(this.depth - fallback));
+    return this;
+  }
+
+  /** Calls entry `index on the stack` of table 0, whose type has number `type`. */
+  callIndirect(type: number): this {
+    this.indexed('call_indirect', type);
+    this.code.push(0);
+    return this;
+  }
+
+  /** memory.copy (to, from, length on the stack). */
+  memoryCopy(): this {
+    this.code.push(0xfc, 0x0a, 0, 0);
+    return this;
+  }
+
+  /** memory.fill (at, byte, length on the stack). */
+  memoryFill(): this {
+    this.code.push(0xfc, 0x0b, 0);
+    return this;
+  }
+
   /** Opens a void block, loop or if and returns its label for branch(). */
   begin(opcode: 'block' | 'loop' | 'if'): number {
     this.code.push(OP[opcode], BLOCK_VOID);
@@ -241,10 +287,36 @@ export class WasmModule {
   private readonly importedFunctions = new Map<string, number>();
   private readonly functions: FunctionBody[] = [];
   private readonly exports: number[][] = [];
+  private readonly elements: number[] = [];
+  private readonly custom: number[][] = [];
 
-  /** Imports a memory of at least `minimum` pages (64 KiB each). */
-  importMemory(module: string, field: string, minimum: number): void {
-    this.imports.push([...name(module), ...name(field), 0x02, 0x00, ...unsignedLeb(minimum)]);
+  /** Imports a memory of at least `minimum` pages (64 KiB each); `kind` says whether it has a maximum, and is shared. */
+  importMemory(
+    module: string,
+    field: string,
+    minimum: number,
+    kind: 'growing' | 'fixed' | 'shared' = 'growing',
+  ): void {
+    const limits =
+      kind === 'growing'
+        ? [0, ...unsignedLeb(minimum)]
+        : [
+            kind === 'shared' ? LIMITS_SHARED : LIMITS_MAX,
+            ...unsignedLeb(minimum),
+            ...unsignedLeb(MAX_PAGES),
+          ];
+    this.imports.push([...name(module), ...name(field), 0x02, ...limits]);
+  }
+
+  /** Appends a function to table 0; returns its place there. */
+  addToTable(index: number): number {
+    this.elements.push(index);
+    return this.elements.length - 1;
+  }
+
+  /** A section for whoever loads the module (WebAssembly.Module.customSections). */
+  addCustom(title: string, content: readonly number[]): void {
+    this.custom.push([...name(title), ...content]);
   }
 
   /** Imports a function once; the same name later gives the same index. Throws after the first function is defined. */
@@ -279,12 +351,27 @@ export class WasmModule {
     append(bytes, section(SECTION.type, vector(this.typeBytes)));
     append(bytes, section(SECTION.import, vector(this.imports)));
     append(bytes, section(SECTION.function, vector(functionTypes)));
+    const { length } = this.elements;
+    if (length > 0)
+      append(
+        bytes,
+        section(SECTION.table, vector([[FUNCREF, 1, ...unsignedLeb(length), ...unsignedLeb(length)]])),
+      );
     append(bytes, section(SECTION.export, vector(this.exports)));
+    if (length > 0) {
+      const offset = [OP['i32.const'], 0, OP.end];
+      append(
+        bytes,
+        section(SECTION.element, vector([[0, ...offset, ...vector(this.elements.map(unsignedLeb))]])),
+      );
+    }
     append(bytes, section(SECTION.code, vector(this.functions.map((body) => body.encode()))));
+    for (const content of this.custom) append(bytes, section(SECTION.custom, content));
     return Uint8Array.from(bytes);
   }
 
-  private type(params: readonly ValueType[], results: readonly ValueType[]): number {
+  /** Number of a function type. */
+  type(params: readonly ValueType[], results: readonly ValueType[]): number {
     const bytes = [
       0x60,
       ...unsignedLeb(params.length),

@@ -26,6 +26,8 @@ import type { Gpr, Insn, Seg, Size } from './types.ts';
 export interface WasmValue {
   readonly local: number;
   readonly type: ValueType;
+  /** A constant: it has no local and is written where it is used. */
+  readonly value?: number;
 }
 
 /** Byte offsets of the registers in the imported memory, from the address given to the function. */
@@ -120,8 +122,8 @@ export class WasmBuilder
   readonly insn: Insn;
   readonly opSize: 16 | 32;
   readonly addrSize: 16 | 32;
-  private readonly f: FunctionBody;
-  private readonly helpers: Readonly<Record<Helper, number>>;
+  protected readonly f: FunctionBody;
+  protected readonly helpers: Readonly<Record<Helper, number>>;
 
   /** Emits into `f`, whose first parameter is the address of the registers and whose second is the EIP of the instruction. */
   constructor(insn: Insn, f: FunctionBody, helpers: Readonly<Record<Helper, number>>) {
@@ -136,32 +138,35 @@ export class WasmBuilder
   // ---- emitting ---------------------------------------------------------------------------------------
 
   /** Puts what is on the stack in a fresh local. */
-  private keep(type: ValueType = I32): WasmValue {
+  protected keep(type: ValueType = I32): WasmValue {
     const local = this.f.local(type);
     this.f.set(local);
     return { local, type };
   }
-  private get(...values: readonly WasmValue[]): FunctionBody {
-    for (const value of values) this.f.get(value.local);
+  protected get(...values: readonly WasmValue[]): FunctionBody {
+    for (const { local, value } of values) {
+      if (value === undefined) this.f.get(local);
+      else this.f.const32(value);
+    }
     return this.f;
   }
-  private word(opcode: Opcode, ...values: readonly WasmValue[]): WasmValue {
+  protected word(opcode: Opcode, ...values: readonly WasmValue[]): WasmValue {
     this.get(...values).op(opcode);
     return this.keep();
   }
-  private wide(opcode: Opcode, ...values: readonly WasmValue[]): WasmValue {
+  protected wide(opcode: Opcode, ...values: readonly WasmValue[]): WasmValue {
     this.get(...values).op(opcode);
     return this.keep(I64);
   }
   /** Calls a helper; numbers are constants. */
-  private call(name: Helper, ...args: readonly (WasmValue | number)[]): void {
+  protected call(name: Helper, ...args: readonly (WasmValue | number)[]): void {
     for (const arg of args) {
       if (typeof arg === 'number') this.f.const32(arg);
       else this.get(arg);
     }
     this.f.call(this.helpers[name]);
   }
-  private ask(name: Helper, ...args: readonly (WasmValue | number)[]): WasmValue {
+  protected ask(name: Helper, ...args: readonly (WasmValue | number)[]): WasmValue {
     this.call(name, ...args);
     return this.keep(HELPERS[name].endsWith('l') ? I64 : I32);
   }
@@ -177,8 +182,7 @@ export class WasmBuilder
   // ---- words ------------------------------------------------------------------------------------------
 
   override const(n: number): WasmValue {
-    this.f.const32(n);
-    return this.keep();
+    return { local: -1, type: I32, value: n | 0 };
   }
   override add(a: WasmValue, c: WasmValue): WasmValue {
     return this.word('i32.add', a, c);
@@ -258,7 +262,7 @@ export class WasmBuilder
 
   // ---- double words -----------------------------------------------------------------------------------
 
-  private extend(
+  protected extend(
     a: WasmValue,
     opcode: 'i64.extend_i32_u' | 'i64.extend_i32_s' = 'i64.extend_i32_u',
   ): WasmValue {

@@ -42,6 +42,7 @@ export const CTL = layout('CONTROL', {
   untilTicks: 'u64',
   watchMaddr: ['u32', 16], // watched byte ranges [start, end) in pairs
   hostTicks: ['u64', 8], // ticks run by each host: proof that layouts differ
+  codeEpoch: 'u32', // bumped when the version of any frame moves
 });
 
 const FLAGS = cacheArea('frameFlags');
@@ -187,7 +188,10 @@ export class Frames {
   private before(maddr: number, _size: number): void {
     const mfn = maddr >>> PAGE_SHIFT;
     const flags = this.m.u8[FLAGS + mfn]!;
-    if (flags & FRAME_CODE) this.m.u32[VERSION + mfn] = this.m.u32[VERSION + mfn]! + 1;
+    if (flags & FRAME_CODE) {
+      this.m.u32[VERSION + mfn] = this.m.u32[VERSION + mfn]! + 1;
+      this.bump(CTL.codeEpoch);
+    }
     if (flags & FRAME_TABLE) this.bump(CTL.tlbEpoch);
     this.m.u8[FLAGS + mfn] = flags & FRAME_WATCHED;
   }

@@ -9,6 +9,8 @@ export type AnyBuffer = ArrayBuffer | SharedArrayBuffer;
 
 export class Memory {
   readonly buffer: AnyBuffer;
+  /** The memory as WebAssembly sees it: what generated engines are given, and what another thread of the same machine is sent. */
+  readonly wasm: WebAssembly.Memory | undefined;
   readonly u8: Uint8Array;
   readonly u16: Uint16Array;
   readonly u32: Uint32Array;
@@ -17,7 +19,9 @@ export class Memory {
   /** Machine frames that exist: 0 … nrFrames-1. */
   readonly nrFrames: number;
 
-  constructor(buffer: AnyBuffer) {
+  constructor(source: AnyBuffer | WebAssembly.Memory) {
+    this.wasm = source instanceof WebAssembly.Memory ? source : undefined;
+    const buffer = source instanceof WebAssembly.Memory ? source.buffer : source;
     this.buffer = buffer;
     this.u8 = new Uint8Array(buffer);
     this.u16 = new Uint16Array(buffer);
@@ -72,5 +76,5 @@ export class Memory {
 export function allocate(mib: number, shared: boolean): Memory {
   const pages = mib * 16;
   const wasm = new WebAssembly.Memory({ initial: pages, maximum: pages, shared });
-  return new Memory(wasm.buffer);
+  return new Memory(wasm);
 }

@@ -1,7 +1,7 @@
 // Puts the machine together over one memory: recorder, engine, Xen, service domain. The objects hold references, never state, so the same call serves a new
 // machine, a restored one and every further host.
 
-import type { Engine, EngineName, Mmu } from '../cpu/engine.ts';
+import type { Engine, EngineChoice, Mmu } from '../cpu/engine.ts';
 import { createEngine } from '../cpu/engines.ts';
 import { VCPU, VCPU_MODE } from '../cpu/vcpu.ts';
 import { deliverPending } from '../hypervisor/bounce.ts';
@@ -44,10 +44,10 @@ const DAEMONS: Daemons = {
 };
 
 /** Attaches to whatever is in `m`; writes nothing. */
-export function attachMachine(m: Memory, engineName: EngineName = 'reference'): XenMachine {
+export function attachMachine(m: Memory, choice: EngineChoice = 'reference'): XenMachine {
   const frames = new Frames(m);
   const trace = new Recorder(m);
-  const { engine, mmu } = createEngine(engineName, { m, frames, trace });
+  const { engine, mmu } = createEngine(choice, { m, frames, trace });
   const x = new Xen(frames, trace, engine, mmu);
   frames.onWatch = (maddr, size, value) => {
     trace.emit(RT.ringindex, PH.none, OUT.none, x.subject(), size, [maddr, value]);
@@ -59,9 +59,9 @@ export function attachMachine(m: Memory, engineName: EngineName = 'reference'): 
 export function createMachine(
   m: Memory,
   settings: XenSettings,
-  engineName: EngineName = 'reference',
+  choice: EngineChoice = 'reference',
 ): XenMachine {
-  const machine = attachMachine(m, engineName);
+  const machine = attachMachine(m, choice);
   machine.frames.markAllClean();
   machine.trace.reset();
   m.w32(HEADER + MACHINE.sliceLength, settings.sliceTicks);

@@ -1,0 +1,706 @@
+// The builder that turns a description into a handler of the interpreter: operands come from the record, registers from the vCPU's
+// record in STATE, memory through the TLBs. What it has no way to do is not covered: the reference engine does it.
+//
+// Leave before the instruction. A handler never raises a fault: where one would come, or the TLB has no entry, or an access crosses a
+// page, it goes out with nothing done, and the reference engine runs the one instruction. The order of a description (what may
+// fault before what commits) makes that possible; a description that would go out after it has changed a register is refused here.
+//
+// Flags are two words, fr and fx, from which each flag takes a few operations and no branch:
+//   fr   result, sign-extended: ZF = fr is 0, SF = sign of fr ^ bit 0 of fx, PF = parity of (fr ^ fx >> 8) & 255
+//   fx   bit 31 CF, bit 30 CF ^ OF, bit 3 AF; bit 0 and bits 8-15 only correct SF and PF where no result gives both
+// so that the carries out of an addition or a subtraction, shifted to the top, are fx.
+
+import type { Access, Arg, FlagName, FlagsKind, SegmentValue, SysName } from '../isa/builder.ts';
+import { FLAG_BIT } from '../isa/builder.ts';
+import { type Gpr, type Insn, type MemOperand, type Operand, type Seg, type Size, SS } from '../isa/types.ts';
+import { WasmBuilder, type Helper, type WasmValue } from '../isa/wasm.ts';
+import { type FunctionBody, I32, I64, type Opcode } from '../isa/wasm-emit.ts';
+import { FAST, FAST_SEG, RECORD } from './interpreter-layout.ts';
+import { STRINGS } from './interpreter-shapes.ts';
+import { TLB_ENTRIES } from './tlb.ts';
+import { SEG_DB, VCPU } from './vcpu.ts';
+
+/** Thrown when a description asks for what generated code does not do. */
+export class NotCoveredError extends Error {}
+
+/** Locals that every handler has, inlined or a function of its own. */
+export const REC = 0,
+  LEFT_TICKS = 1,
+  FR = 2,
+  FX = 3,
+  V = 4;
+export const HANDLER_PARAMS = [I32, I32, I32, I32, I32] as const;
+
+/** The segment number that stands for “the one the record names”. */
+export const RECORD_SEG = 4;
+
+/** How a handler ends; an inlined one differs from a function of its own. */
+export interface Ends {
+  /** Goes out before the instruction whose record lies `offset` bytes behind REC. */
+  leave(offset: number): void;
+  /** The same if the word on the stack is not zero. */
+  leaveIf(offset: number): void;
+  /** Goes out if the word on the stack is not zero, because the TLB has no entry for the linear address in a local. */
+  missIf(offset: number, lin: number, write: boolean): void;
+  /** On to the record `offset` bytes behind REC; `starts`: a new straight run begins there, whose ticks are taken. */
+  next(offset: number, starts: boolean): void;
+  /** To the record in a local: a straight run begins there. */
+  goto(record: number): void;
+  /** To the EIP in a local. */
+  lookup(eip: number): void;
+}
+
+/** What the flags came from, while the values are still at hand: conditions are cheaper from them. */
+interface LastFlags {
+  readonly kind: 'sub' | 'add' | 'logic' | 'result';
+  readonly a: WasmValue;
+  readonly c: WasmValue;
+  readonly r: WasmValue;
+  readonly shift: number;
+}
+
+type Transfer =
+  | { readonly kind: 'static'; readonly condition: WasmValue | undefined }
+  | { readonly kind: 'dynamic'; readonly eip: WasmValue };
+
+const NEXT_EIP: WasmValue = { local: -2, type: I32 },
+  RELATIVE: WasmValue = { local: -3, type: I32 },
+  TARGET: WasmValue = { local: -4, type: I32 };
+const TOP_BITS = 0xc0000000 | 0,
+  CARRY = 0x80000000 | 0,
+  AF_CARRY = 8;
+const CORRECTIONS = 0xff01;
+const ESP = 4;
+
+/** Marks the value of a+c or a-c, so that flags knows the result took in no carry. */
+interface Origin {
+  readonly op: 'add' | 'sub';
+  readonly a: WasmValue;
+  readonly c: WasmValue;
+}
+
+export class InterpreterBuilder extends WasmBuilder {
+  /** The description reads or writes through a segment register it names itself (the stack, strings). */
+  usesFixedSegments = false;
+  writesFlags = false;
+  lastFlags: LastFlags | undefined = undefined;
+  private readonly ends: Ends;
+  private readonly at: number;
+  private readonly flat: boolean;
+  private readonly nf: number;
+  private readonly nx: number;
+  private readonly origins = new Map<WasmValue, Origin>();
+  private transfer: Transfer | undefined = undefined;
+  private pendingCf: WasmValue | undefined = undefined;
+  private pendingOf: WasmValue | undefined = undefined;
+  private nesting = 0;
+  private committed = false;
+  /** All that the stack is read for was probed: no look-up behind it fails. */
+  private readsProbed = false;
+  private probedHost: { offset: WasmValue; host: WasmValue } | undefined = undefined;
+  private stackSlot: { below: number; top: WasmValue; host: WasmValue } | undefined = undefined;
+  private prepareArgs: () => void = () => {};
+
+  /** For the instruction whose record lies `at` bytes behind REC. */
+  constructor(insn: Insn, f: FunctionBody, ends: Ends, at: number, flat: boolean, before?: LastFlags) {
+    super(insn, f, {} as Readonly<Record<Helper, number>>);
+    this.ends = ends;
+    this.at = at;
+    this.flat = flat;
+    this.lastFlags = before;
+    this.nf = f.local(I32);
+    this.nx = f.local(I32);
+    f.get(FR).set(this.nf);
+    f.get(FX).set(this.nx);
+  }
+
+  protected override call(name: Helper): void {
+    throw new NotCoveredError(name);
+  }
+  protected override get(...values: readonly WasmValue[]): FunctionBody {
+    for (const value of values) {
+      if (value === NEXT_EIP) this.field(RECORD.imm);
+      else if (value === TARGET) this.field(RECORD.target);
+      else if (value === RELATIVE) throw new NotCoveredError('relative');
+      else super.get(value);
+    }
+    return this.f;
+  }
+  /** Puts a word of the record on the stack. */
+  private field(offset: number, opcode: Opcode = 'i32.load'): FunctionBody {
+    return this.f.get(REC).memory(opcode, 0, this.at + offset);
+  }
+  /** Puts a FAST word on the stack. */
+  private fast(address: number): FunctionBody {
+    return this.f.const32(0).memory('i32.load', 2, address);
+  }
+  private mayGoOut(): void {
+    if (this.committed && !this.readsProbed) throw new NotCoveredError('would go out after a commit');
+  }
+  private leaveIf(): void {
+    this.mayGoOut();
+    this.ends.leaveIf(this.at);
+  }
+
+  // ---- operands ---------------------------------------------------------------------------------------
+
+  /** Arguments for the description. Addresses are computed here, before it runs, as the processor does. */
+  args(access: readonly Access[]): Arg<WasmValue>[] {
+    const fields = [RECORD.a, RECORD.b, RECORD.link];
+    const prepares: (() => void)[] = [];
+    const args = this.insn.operands.map((operand, i): Arg<WasmValue> => {
+      switch (operand.kind) {
+        case 'reg':
+          return this.registerArg(operand, operand.size, fields.shift()!, prepares);
+        case 'mem':
+          return this.memoryArg(operand, access[i] ?? 'r', prepares);
+        case 'imm':
+        case 'rel':
+          return this.constantArg(operand, operand.size);
+        default:
+          throw new NotCoveredError(operand.kind);
+      }
+    });
+    this.prepareArgs = () => {
+      for (const prepare of prepares) prepare();
+    };
+    this.prepareArgs();
+    return args;
+  }
+  private registerArg(operand: Operand, size: Size, field: number, prepares: (() => void)[]): Arg<WasmValue> {
+    const address = this.f.local(I32);
+    prepares.push(() => this.field(field).set(address));
+    return {
+      operand,
+      size,
+      ea: () => {
+        throw new NotCoveredError('a register has no address');
+      },
+      get: () => {
+        this.f.get(address).memory(LOADS[size], 0, 0);
+        return this.keep();
+      },
+      set: (value) => {
+        this.f.get(address);
+        this.get(value).memory(STORES[size], 0, 0);
+        this.committed = true;
+      },
+    };
+  }
+  private constantArg(operand: Operand, size: Size): Arg<WasmValue> {
+    const none = (): never => {
+      throw new NotCoveredError('a constant is only read');
+    };
+    if (operand.kind === 'rel') return { operand, size, get: () => RELATIVE, set: none, ea: none };
+    const immediates = this.insn.operands.filter(({ kind }) => kind === 'imm');
+    if (immediates.length > 1) throw new NotCoveredError('two immediates');
+    return {
+      operand,
+      size,
+      get: () => {
+        this.field(RECORD.imm);
+        return this.keep();
+      },
+      set: none,
+      ea: none,
+    };
+  }
+  private memoryArg(operand: MemOperand, access: Access, prepares: (() => void)[]): Arg<WasmValue> {
+    const { size, seg } = operand;
+    const ea: WasmValue = { local: this.f.local(I32), type: I32 };
+    prepares.push(() => {
+      if (STRINGS.has(this.insn.form.semantics)) this.get(this.reg(operand.base as Gpr, 32));
+      else {
+        this.field(RECORD.base).memory('i32.load', 2, 0);
+        if (operand.index >= 0) {
+          this.field(RECORD.index).memory('i32.load', 2, 0);
+          this.field(RECORD.scale, 'i32.load16_u').op('i32.shl').op('i32.add');
+        }
+        this.field(RECORD.disp).op('i32.add');
+      }
+      this.f.set(ea.local);
+    });
+    let host: WasmValue | undefined;
+    return {
+      operand,
+      size,
+      ea: () => ea,
+      get: () => {
+        if (access === 'rw') {
+          host = this.lookup(seg, ea, size / 8, true);
+          return this.loadHost(host, size);
+        }
+        return this.load(seg, ea, size);
+      },
+      set: (value) => {
+        if (host === undefined) this.store(seg, ea, size, value);
+        else this.storeHost(host, size, value);
+      },
+    };
+  }
+
+  // ---- memory -----------------------------------------------------------------------------------------
+
+  private segmentBlock(seg: Seg, field: number): FunctionBody {
+    if (seg === RECORD_SEG)
+      return this.field(RECORD.seg, 'i32.load16_u').memory('i32.load', 2, FAST.zero + field);
+    return this.fast(FAST.seg + seg * FAST_SEG.$size + field);
+  }
+  /** Memory offset of `bytes` bytes at an offset of a segment, all checks made; goes out where they are not so easily made. */
+  private lookup(seg: Seg, offset: WasmValue, bytes: number, write: boolean): WasmValue {
+    const { f } = this;
+    if (seg !== RECORD_SEG) this.usesFixedSegments = true;
+    let lin = offset.value === undefined ? offset : (this.get(offset), this.keep());
+    if (seg === RECORD_SEG || !this.flat) {
+      const end = write ? FAST_SEG.writeEnd : FAST_SEG.readEnd;
+      this.get(offset);
+      this.segmentBlock(seg, end).op('i32.ge_u');
+      this.get(offset, this.const(bytes - 1)).op('i32.add');
+      this.segmentBlock(seg, end).op('i32.ge_u').op('i32.or');
+      this.leaveIf();
+      this.segmentBlock(seg, FAST_SEG.base);
+      this.get(offset).op('i32.add');
+      lin = this.keep();
+    }
+    const entry = f.local(I32);
+    this.get(lin).const32(9).op('i32.shr_u');
+    f.const32((TLB_ENTRIES - 1) * 8).op('i32.and');
+    this.fast(write ? FAST.writeTable : FAST.readTable)
+      .op('i32.add')
+      .set(entry);
+    this.get(lin);
+    if (bytes > 1) f.const32(bytes - 1).op('i32.add');
+    f.const32(-4096).op('i32.and').get(entry).memory('i32.load', 2, 0).op('i32.ne');
+    this.mayGoOut();
+    this.ends.missIf(this.at, lin.local, write);
+    f.get(entry).memory('i32.load', 2, 4);
+    this.get(lin).const32(4095).op('i32.and').op('i32.or');
+    return this.keep();
+  }
+  private loadHost(host: WasmValue, size: number): WasmValue {
+    this.get(host).memory(LOADS[size as Size], 0, 0);
+    return this.keep();
+  }
+  private storeHost(host: WasmValue, size: number, value: WasmValue): void {
+    this.get(host, value).memory(STORES[size as Size], 0, 0);
+  }
+  /** The place a probe has found for writing, if it was of the same offset. */
+  private probed(offset: WasmValue): WasmValue | undefined {
+    return this.probedHost?.offset === offset ? this.probedHost.host : undefined;
+  }
+  override load(seg: Seg, offset: WasmValue, size: number): WasmValue {
+    return this.loadHost(this.probed(offset) ?? this.lookup(seg, offset, size / 8, false), size);
+  }
+  override store(seg: Seg, offset: WasmValue, size: number, value: WasmValue): void {
+    this.storeHost(this.probed(offset) ?? this.lookup(seg, offset, size / 8, true), size, value);
+  }
+  override loadW(seg: Seg, offset: WasmValue): WasmValue {
+    this.get(this.probed(offset) ?? this.lookup(seg, offset, 8, false)).memory('i64.load', 0, 0);
+    return this.keep(I64);
+  }
+  override storeW(seg: Seg, offset: WasmValue, value: WasmValue): void {
+    this.get(this.probed(offset) ?? this.lookup(seg, offset, 8, true), value).memory('i64.store', 0, 0);
+  }
+  override probe(seg: Seg, offset: WasmValue, length: number, access: 'r' | 'w'): void {
+    const host = this.lookup(seg, offset, length, access === 'w');
+    if (access === 'w') this.probedHost = { offset, host };
+  }
+
+  // ---- the stack: SS.B is set whenever generated code runs ---------------------------------------------
+
+  override sp(): WasmValue {
+    return this.reg(ESP, 32);
+  }
+  override setSp(value: WasmValue): void {
+    this.setReg(ESP, 32, value);
+  }
+  protected override wrapSp(offset: WasmValue): WasmValue {
+    return offset;
+  }
+  override probeStack(offset: number, length: number, access: 'r' | 'w'): void {
+    const top = this.below(offset);
+    const host = this.lookup(SS, top, length, access === 'w');
+    this.readsProbed = access === 'r' && offset === 0;
+    if (access === 'w' && length === -offset) this.stackSlot = { below: offset, top, host };
+  }
+  override push(value: WasmValue, size: 16 | 32): void {
+    const { stackSlot } = this;
+    if (stackSlot === undefined || stackSlot.below !== -size / 8) {
+      super.push(value, size);
+      return;
+    }
+    this.storeHost(stackSlot.host, size, value);
+    this.setSp(stackSlot.top);
+  }
+  override segment(seg: Seg): SegmentValue<WasmValue> {
+    if (seg !== SS) throw new NotCoveredError('segment');
+    const none = RELATIVE; // refused by get
+    return { sel: none, base: none, limit: none, attr: this.const(SEG_DB) };
+  }
+
+  // ---- registers --------------------------------------------------------------------------------------
+
+  private gpr(n: Gpr, size: Size): number {
+    return VCPU.gpr + (size === 8 && n >= 4 ? (n - 4) * 4 + 1 : n * 4);
+  }
+  override reg(n: Gpr, size: Size): WasmValue {
+    this.f.get(V).memory(LOADS[size], 0, this.gpr(n, size));
+    return this.keep();
+  }
+  override setReg(n: Gpr, size: Size, value: WasmValue): void {
+    this.f.get(V);
+    this.get(value).memory(STORES[size], 0, this.gpr(n, size));
+    this.committed = true;
+  }
+
+  // ---- arithmetic that flags wants to recognise -------------------------------------------------------
+
+  override add(a: WasmValue, c: WasmValue): WasmValue {
+    if (a === NEXT_EIP && c === RELATIVE) return TARGET;
+    const r = super.add(a, c);
+    this.origins.set(r, { op: 'add', a, c });
+    return r;
+  }
+  override sub(a: WasmValue, c: WasmValue): WasmValue {
+    const r = super.sub(a, c);
+    this.origins.set(r, { op: 'sub', a, c });
+    return r;
+  }
+
+  // ---- flags ------------------------------------------------------------------------------------------
+
+  private setLocal(local: number, value: WasmValue): void {
+    this.get(value).set(local);
+  }
+  private result(): WasmValue {
+    this.flush();
+    this.f.get(this.nf);
+    return this.keep();
+  }
+  private carries(): WasmValue {
+    this.flush();
+    this.f.get(this.nx);
+    return this.keep();
+  }
+  /** OF of a word like fx, at bit 31; the other bits mean nothing. */
+  private overflowAtTop(fx: WasmValue): WasmValue {
+    return this.xor(fx, this.shl(fx, this.const(1)));
+  }
+  private signAtTop(): WasmValue {
+    return this.xor(this.result(), this.shl(this.carries(), this.const(31)));
+  }
+  private parity(low: WasmValue): WasmValue {
+    const ones = this.word('i32.popcnt', this.and(low, this.const(0xff)));
+    return this.and(this.not(ones), this.const(1));
+  }
+  private top(value: WasmValue): WasmValue {
+    return this.shr(value, this.const(31));
+  }
+  private systemFlag(name: FlagName): WasmValue {
+    this.f.get(V).memory('i32.load', 2, VCPU.eflags);
+    return this.and(this.shr(this.keep(), this.const(FLAG_BIT[name])), this.const(1));
+  }
+  override flag(name: FlagName): WasmValue {
+    switch (name) {
+      case 'cf':
+        return this.top(this.carries());
+      case 'of':
+        return this.top(this.overflowAtTop(this.carries()));
+      case 'af':
+        return this.and(this.shr(this.carries(), this.const(3)), this.const(1));
+      case 'zf':
+        return this.eq(this.result(), this.const(0));
+      case 'sf':
+        return this.top(this.signAtTop());
+      case 'pf':
+        return this.parity(this.xor(this.result(), this.shr(this.carries(), this.const(8))));
+      default:
+        return this.systemFlag(name);
+    }
+  }
+  override setFlag(name: FlagName, value: WasmValue): void {
+    this.lastFlags = undefined;
+    if (name === 'df') {
+      const eflags = (this.f.get(V).memory('i32.load', 2, VCPU.eflags), this.keep());
+      const bit = 1 << FLAG_BIT.df;
+      const changed = this.or(this.and(eflags, this.const(~bit)), this.shl(value, this.const(FLAG_BIT.df)));
+      this.f.get(V);
+      this.get(changed).memory('i32.store', 2, VCPU.eflags);
+      this.committed = true;
+      return;
+    }
+    this.writesFlags = true;
+    if (name === 'cf') this.pendingCf = value;
+    else if (name === 'of') this.pendingOf = value;
+    else if (name === 'af') {
+      const kept = this.and(this.carries(), this.const(~AF_CARRY));
+      this.setLocal(this.nx, this.or(kept, this.shl(value, this.const(3))));
+    } else this.setResultFlag(name, value);
+  }
+  /** One of ZF, SF, PF alone: the result becomes one that only says ZF, the corrections say the others. */
+  private setResultFlag(name: FlagName, value: WasmValue): void {
+    const zf = name === 'zf' ? value : this.flag('zf'),
+      sf = name === 'sf' ? value : this.flag('sf'),
+      pf = name === 'pf' ? value : this.flag('pf');
+    const kept = this.and(this.carries(), this.const(~CORRECTIONS));
+    const odd = this.shl(this.xor(pf, this.const(1)), this.const(8));
+    this.setLocal(this.nx, this.or(this.or(kept, odd), sf));
+    this.setLocal(this.nf, this.shl(this.xor(zf, this.const(1)), this.const(8)));
+  }
+  /** Works CF and OF that were set alone into fx. */
+  private flush(): void {
+    const { pendingCf, pendingOf, nx } = this;
+    if (pendingCf === undefined && pendingOf === undefined) return;
+    this.pendingCf = undefined;
+    this.pendingOf = undefined;
+    this.f.get(nx);
+    const fx = this.keep();
+    const shifted = (value: WasmValue) => this.shl(value, this.const(31));
+    const cf = pendingCf === undefined ? this.and(fx, this.const(CARRY)) : shifted(pendingCf);
+    const of =
+      pendingOf === undefined ? this.and(this.overflowAtTop(fx), this.const(CARRY)) : shifted(pendingOf);
+    const both = this.or(cf, this.shr(this.xor(cf, of), this.const(1)));
+    this.setLocal(nx, this.or(this.and(fx, this.const(~TOP_BITS)), both));
+  }
+  override flags(kind: FlagsKind, a: WasmValue, c: WasmValue, r: WasmValue, size: number): void {
+    this.writesFlags = true;
+    const shift = 32 - size;
+    const origin = this.origins.get(r);
+    const plain = origin !== undefined && origin.op === kind && origin.a === a && origin.c === c;
+    if (kind === 'result') {
+      this.setLocal(this.nx, this.and(this.carries(), this.const(~CORRECTIONS)));
+    } else if (kind === 'logic') this.setLocal(this.nx, this.const(0));
+    else {
+      const adds = kind === 'add' || kind === 'inc';
+      const notA = adds ? a : this.not(a);
+      const either = adds ? this.and(this.or(a, c), this.not(r)) : this.and(this.or(notA, c), r);
+      const out = this.or(this.and(notA, c), either);
+      const af = this.and(out, this.const(AF_CARRY));
+      const up = shift === 0 ? out : this.shl(out, this.const(shift));
+      if (kind === 'add' || kind === 'sub') {
+        this.setLocal(
+          this.nx,
+          shift === 0
+            ? this.and(out, this.const(TOP_BITS | AF_CARRY))
+            : this.or(this.and(up, this.const(TOP_BITS)), af),
+        );
+      } else {
+        const cf = this.and(this.carries(), this.const(CARRY));
+        const second = this.and(
+          this.shr(this.xor(cf, this.overflowAtTop(up)), this.const(1)),
+          this.const(0x40000000),
+        );
+        this.setLocal(this.nx, this.or(this.or(cf, second), af));
+      }
+    }
+    this.pendingCf = undefined;
+    this.pendingOf = undefined;
+    this.setLocal(this.nf, this.sx(r, size));
+    const known = plain && (kind === 'sub' || kind === 'add') ? kind : kind === 'logic' ? kind : 'result';
+    this.lastFlags = this.nesting === 0 ? { kind: known, a, c, r, shift } : undefined;
+  }
+  override cond(cc: number): WasmValue {
+    const direct = this.directCondition(cc >> 1);
+    const holds = direct ?? this.storedCondition(cc >> 1);
+    return (cc & 1) === 0 ? holds : this.word('i32.eqz', holds);
+  }
+  /** The condition from the operands of the last flags, where that is simpler. */
+  private directCondition(tttn: number): WasmValue | undefined {
+    if (this.lastFlags === undefined) return undefined;
+    const { kind, shift, a, c, r } = this.lastFlags;
+    const up = (value: WasmValue) => (shift === 0 ? value : this.shl(value, this.const(shift)));
+    const zero = this.const(0);
+    if (tttn === 2) return this.word('i32.eqz', up(r));
+    if (tttn === 4) return this.ltS(up(r), zero);
+    if (tttn === 5) return this.parity(r);
+    if (kind === 'logic') {
+      if (tttn <= 1) return zero;
+      return tttn === 3
+        ? this.word('i32.eqz', up(r))
+        : (tttn === 6 ? this.ltS : this.leS).call(this, up(r), zero);
+    }
+    if (kind === 'add' && tttn === 1) return this.ltU(up(r), up(a));
+    if (kind !== 'sub' || tttn === 0) return undefined;
+    const compare = { 1: this.ltU, 3: this.leU, 6: this.ltS, 7: this.leS }[tttn as 1 | 3 | 6 | 7];
+    return compare.call(this, up(a), up(c));
+  }
+  private storedCondition(tttn: number): WasmValue {
+    const zero = this.const(0);
+    switch (tttn) {
+      case 0:
+        return this.flag('of');
+      case 1:
+        return this.flag('cf');
+      case 2:
+        return this.flag('zf');
+      case 3:
+        return this.or(this.flag('cf'), this.flag('zf'));
+      case 4:
+        return this.flag('sf');
+      case 5:
+        return this.flag('pf');
+      default: {
+        const less = this.ltS(this.xor(this.signAtTop(), this.overflowAtTop(this.carries())), zero);
+        return tttn === 6 ? less : this.or(less, this.flag('zf'));
+      }
+    }
+  }
+  override eflags(): WasmValue {
+    throw new NotCoveredError('eflags');
+  }
+  override setEflags(): void {
+    throw new NotCoveredError('setEflags');
+  }
+  override sys(name: SysName): WasmValue {
+    throw new NotCoveredError(name);
+  }
+
+  // ---- control ----------------------------------------------------------------------------------------
+
+  override if(c: WasmValue, then: () => void, otherwise?: () => void): void {
+    this.flush();
+    const { f } = this;
+    const start = f.code.length;
+    this.get(c).begin('if');
+    const inside = f.code.length;
+    this.nesting++;
+    const before = this.transfer;
+    then();
+    this.flush();
+    const { transfer } = this;
+    if (f.code.length === inside && otherwise === undefined && transfer !== before) {
+      // Only a jump stands under the condition: it becomes a conditional transfer.
+      if (transfer?.kind !== 'static' || this.nesting !== 1)
+        throw new NotCoveredError('jump under a condition');
+      f.code.length = start;
+      f.depth--;
+      this.nesting--;
+      this.transfer = { kind: 'static', condition: c };
+      return;
+    }
+    if (transfer !== before) throw new NotCoveredError('jump under a condition');
+    if (otherwise !== undefined) {
+      f.otherwise();
+      otherwise();
+      this.flush();
+    }
+    f.end();
+    this.nesting--;
+    this.lastFlags = undefined;
+  }
+  override fault(): void {
+    if (this.committed) throw new NotCoveredError('fault after a commit');
+    this.ends.leave(this.at);
+  }
+  override faultIf(c: WasmValue): void {
+    this.get(c);
+    this.leaveIf();
+  }
+  override missing(): void {
+    throw new NotCoveredError('missing');
+  }
+  override loop(): void {
+    throw new NotCoveredError('loop');
+  }
+
+  /**
+   * Under a prefix: as many iterations as the ticks allow. The tick of the first is taken like that of any instruction, each further one
+   * takes its own; where none is left the handler goes out before the next.
+   */
+  override repeat(body: () => void): void {
+    const { rep, form } = this.insn;
+    if (rep === 'none' || form.rep === undefined) {
+      body();
+      return;
+    }
+    const { f } = this;
+    const ECX: Gpr = 1;
+    const done = f.begin('block');
+    this.get(this.reg(ECX, 32)).op('i32.eqz').branch('br_if', done);
+    const again = f.begin('loop');
+    this.prepareArgs();
+    this.committed = false;
+    body();
+    this.flush();
+    if (this.writesFlags) this.commitFlags();
+    const left = this.sub(this.reg(ECX, 32), this.const(1));
+    this.setReg(ECX, 32, left);
+    this.get(left).op('i32.eqz').branch('br_if', done);
+    if (form.rep === 'repcc') {
+      const stop =
+        rep === 'rep' ? this.ne(this.result(), this.const(0)) : this.eq(this.result(), this.const(0));
+      this.get(stop).branch('br_if', done);
+    }
+    this.oneMoreTick();
+    f.branch('br', again).end().end();
+    this.lastFlags = undefined;
+  }
+  private oneMoreTick(): void {
+    const { f } = this;
+    f.get(LEFT_TICKS).const32(1).op('i32.sub').set(LEFT_TICKS);
+    f.const32(0);
+    this.fast(FAST.again).const32(1).op('i32.add').memory('i32.store', 2, FAST.again);
+    f.get(LEFT_TICKS).const32(0).op('i32.lt_s');
+    this.ends.leaveIf(this.at);
+  }
+
+  // ---- where the program goes on ----------------------------------------------------------------------
+
+  override eip(): WasmValue {
+    this.field(RECORD.eip);
+    return this.keep();
+  }
+  override nextEip(): WasmValue {
+    if (this.insn.operands.some(({ kind }) => kind === 'imm')) throw new NotCoveredError('imm and next EIP');
+    return NEXT_EIP;
+  }
+  override jump(target: WasmValue): void {
+    if (this.opSize === 16) throw new NotCoveredError('16-bit jump');
+    this.transfer =
+      target === TARGET ? { kind: 'static', condition: undefined } : { kind: 'dynamic', eip: target };
+  }
+  override setEip(): void {
+    throw new NotCoveredError('setEip');
+  }
+
+  private commitFlags(): void {
+    this.f.get(this.nf).set(FR).get(this.nx).set(FX);
+  }
+  /** Ends the handler; `last`: no other description follows in it. True when the instruction may transfer control. */
+  finish(last: boolean): void {
+    this.flush();
+    if (this.writesFlags) this.commitFlags();
+    const { transfer, f } = this;
+    if (!last) {
+      if (transfer !== undefined) throw new NotCoveredError('a transfer inside a pair');
+      return;
+    }
+    const behind = this.at + RECORD.$size;
+    if (transfer === undefined) this.ends.next(behind, false);
+    else if (transfer.kind === 'dynamic') {
+      const eip = f.local(I32);
+      this.get(transfer.eip).set(eip);
+      this.ends.lookup(eip);
+    } else if (transfer.condition === undefined) this.followLink();
+    else {
+      this.get(transfer.condition).begin('if');
+      this.followLink();
+      f.end();
+      this.ends.next(behind, true);
+    }
+  }
+  private followLink(): void {
+    const { f } = this;
+    const to = f.local(I32);
+    this.field(RECORD.link).set(to);
+    f.get(to).op('i32.eqz').begin('if');
+    const eip = f.local(I32);
+    this.field(RECORD.target).set(eip);
+    this.ends.lookup(eip);
+    f.end();
+    this.ends.goto(to);
+  }
+}
+
+const LOADS: Readonly<Record<Size, Opcode>> = { 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load' };
+const STORES: Readonly<Record<Size, Opcode>> = { 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store' };

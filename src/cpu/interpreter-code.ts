@@ -1,0 +1,307 @@
+// The interpreter's cache of decoded code: pages of records in CACHE, shared by every host that attaches to the memory. A page belongs to a
+// machine frame at a linear page, for one vCPU and for flat or checked segments, since records name addresses of that vCPU's
+// registers and whole EIPs.
+//
+// A page is good while its frame has the version it was decoded from and is watched (FRAME_CODE): then no TLB lets anybody write to it.
+// A frame that was written is compared with the copy of its bytes; where only data between the instructions changed the
+// records stay. A page whose code changes again and again is left to the reference engine.
+
+import { decode } from '../isa/decode.ts';
+import type { Insn, Operand } from '../isa/types.ts';
+import { FRAME_CODE, type Frames } from '../memory/frames.ts';
+import { cacheArea, RAM_BASE } from '../memory/map.ts';
+import type { Memory } from '../memory/memory.ts';
+import {
+  CODE_PAGE,
+  CODE_TLB,
+  CODE_TLB_ENTRIES,
+  COPIES,
+  FAST,
+  FAST_SEG,
+  MAP_SIZE,
+  MAPS,
+  MAX_PAGES,
+  MAX_RECORDS,
+  PAGE_HASH,
+  PAGE_HASH_ENTRIES,
+  PAGES,
+  RECORD,
+  RECORDS,
+} from './interpreter-layout.ts';
+import { CROSS, GOTO, pairKey, STEP } from './interpreter-names.ts';
+import { BARRIERS, shapeKey, STRINGS, TRANSFERS } from './interpreter-shapes.ts';
+import { VCPU } from './vcpu.ts';
+
+const VERSIONS = cacheArea('frameVersion') >>> 2;
+const NO_PAGE = 1;
+/** A straight run is cut after so many instructions; behind it the reference engine uses up the ticks that are fewer than a run. */
+const MAX_RUN = 48;
+/** After so many changes of its code a page is no longer decoded. */
+const MAX_CHANGES = 40;
+const LONGEST = 15;
+
+const word = (at: number): number => at >>> 2;
+const pageAt = (page: number): number => PAGES + page * CODE_PAGE.$size;
+const mapOf = (page: number): number => MAPS + page * MAP_SIZE;
+const copyOf = (page: number): number => COPIES + page * 4096;
+const recordAt = (n: number): number => RECORDS + n * RECORD.$size;
+
+export class CodeCache {
+  /** Instructions of a straight run at most; 1 lets generated code run even where one tick is left. */
+  runLength = MAX_RUN;
+  /** Changes of its code after which a page is left to the reference engine. */
+  changesAllowed = MAX_CHANGES;
+  private readonly m: Memory;
+  private readonly frames: Frames;
+  private readonly i32: Int32Array;
+  private readonly u16: Uint16Array;
+  private readonly handlers: ReadonlyMap<string, number>;
+  private readonly step: number;
+  private readonly goto: number;
+  private readonly cross: number;
+
+  constructor(m: Memory, frames: Frames, handlers: ReadonlyMap<string, number>) {
+    this.m = m;
+    this.frames = frames;
+    this.i32 = m.i32;
+    this.u16 = m.u16;
+    this.handlers = handlers;
+    this.step = handlers.get(STEP)!;
+    this.goto = handlers.get(GOTO)!;
+    this.cross = handlers.get(CROSS)!;
+  }
+
+  /** Forgets everything. */
+  drop(): void {
+    this.m.w32(FAST.ready, 1);
+    this.m.w32(FAST.zero, 0);
+    this.m.w32(FAST.again, 0);
+    this.m.w32(FAST.records, 1);
+    this.m.w32(FAST.pages, 1);
+    this.i32.fill(0, word(PAGE_HASH), word(PAGE_HASH) + PAGE_HASH_ENTRIES);
+    this.forgetTranslations();
+  }
+  /** Empties the code TLB. */
+  forgetTranslations(): void {
+    this.i32.fill(NO_PAGE, word(CODE_TLB), word(CODE_TLB) + 2 * CODE_TLB_ENTRIES);
+  }
+
+  /** Record of the instruction at `eip` (linear, CS being flat) if its page is open and it was decoded; else 0. */
+  known(eip: number): number {
+    const entry = word(CODE_TLB) + ((eip >>> 12) & (CODE_TLB_ENTRIES - 1)) * 2;
+    if (this.i32[entry] !== (eip & ~0xfff)) return 0;
+    const n = this.u16[(this.i32[entry + 1]! >>> 1) + (eip & 0xfff)]!;
+    return n === 0 ? 0 : recordAt(n);
+  }
+
+  /**
+   * Record of the instruction at `eip`, which the frame `mfn` holds, decoded now if need be; 0 for a page that is left to the reference
+   * engine. The frame must be watched already.
+   */
+  find(eip: number, mfn: number, v: number, flat: boolean): number {
+    let page = this.page(eip & ~0xfff, mfn, v, flat);
+    if (page === 0) return 0;
+    if (this.m.u32[word(FAST.records)]! + MAX_RUN + 2 > MAX_RECORDS) {
+      this.drop();
+      page = this.page(eip & ~0xfff, mfn, v, flat);
+    }
+    this.open(eip, page);
+    const n = this.u16[(mapOf(page) >>> 1) + (eip & 0xfff)]!;
+    return recordAt(n === 0 ? this.decodeRun(eip, page, flat) : n);
+  }
+  private open(eip: number, page: number): void {
+    const entry = word(CODE_TLB) + ((eip >>> 12) & (CODE_TLB_ENTRIES - 1)) * 2;
+    this.i32[entry] = eip & ~0xfff;
+    this.i32[entry + 1] = mapOf(page);
+  }
+
+  // ---- pages ------------------------------------------------------------------------------------------
+  private page(lin: number, mfn: number, v: number, flat: boolean): number {
+    const mode = flat ? 1 : 0;
+    const bucket = word(PAGE_HASH) + ((mfn ^ (lin >>> 12) ^ (mode << 8)) & (PAGE_HASH_ENTRIES - 1));
+    for (let page = this.i32[bucket]!; page !== 0; ) {
+      const at = word(pageAt(page));
+      const same =
+        this.i32[at + word(CODE_PAGE.mfn)] === mfn &&
+        this.i32[at + word(CODE_PAGE.lin)] === lin &&
+        this.i32[at + word(CODE_PAGE.v)] === v &&
+        this.i32[at + word(CODE_PAGE.mode)] === mode;
+      if (same) return this.revalidated(page, mfn);
+      page = this.i32[at + word(CODE_PAGE.next)]!;
+    }
+    return this.newPage(bucket, lin, mfn, v, mode);
+  }
+  private newPage(bucket: number, lin: number, mfn: number, v: number, mode: number): number {
+    let page = this.i32[word(FAST.pages)]!;
+    if (page >= MAX_PAGES) {
+      this.drop();
+      page = 1;
+    }
+    this.i32[word(FAST.pages)] = page + 1;
+    const values = [mfn, lin, v, mode, this.i32[VERSIONS + mfn]!, 0, this.i32[bucket]!, 0];
+    this.i32.set(values, word(pageAt(page)));
+    this.i32[bucket] = page;
+    this.takeBytes(page, mfn);
+    return page;
+  }
+  /** Empties the map and copies the bytes. */
+  private takeBytes(page: number, mfn: number): void {
+    this.i32.fill(0, word(mapOf(page)), word(mapOf(page) + MAP_SIZE));
+    this.m.u8.copyWithin(copyOf(page), RAM_BASE + mfn * 4096, RAM_BASE + (mfn + 1) * 4096);
+  }
+  /** The page, its records dropped if the code in the frame has changed; 0 when it changes too often. */
+  private revalidated(page: number, mfn: number): number {
+    const at = word(pageAt(page));
+    const version = this.i32[VERSIONS + mfn]!;
+    const changes = at + word(CODE_PAGE.changes);
+    if (this.i32[at + word(CODE_PAGE.version)] !== version) {
+      this.i32[at + word(CODE_PAGE.version)] = version;
+      if (this.codeChanged(page, mfn)) {
+        this.i32[changes] = this.i32[changes]! + 1;
+        this.takeBytes(page, mfn);
+      }
+    }
+    return this.i32[changes]! > this.changesAllowed ? 0 : page;
+  }
+  /** Whether bytes differ that a decoded instruction may contain; takes over those that none does. */
+  private codeChanged(page: number, mfn: number): boolean {
+    const { i32 } = this;
+    const now = word(RAM_BASE + mfn * 4096),
+      then = word(copyOf(page));
+    for (let i = 0; i < 1024; i++) {
+      if (i32[now + i] === i32[then + i]) continue;
+      if (this.decodedNear(page, 4 * i)) return true;
+      i32[then + i] = i32[now + i]!;
+    }
+    return false;
+  }
+  private decodedNear(page: number, offset: number): boolean {
+    const map = mapOf(page) >>> 1;
+    for (let at = Math.max(0, offset - LONGEST + 1); at < offset + 4; at++)
+      if (this.u16[map + at] !== 0) return true;
+    return false;
+  }
+
+  // ---- decoding ---------------------------------------------------------------------------------------
+  /** Decodes from `eip` until the program surely goes elsewhere; returns the number of the first record. */
+  private decodeRun(eip: number, page: number, flat: boolean): number {
+    const { i32, u16, handlers } = this;
+    const first = i32[word(FAST.records)]!;
+    const mfn = i32[word(pageAt(page) + CODE_PAGE.mfn)]!,
+      v = i32[word(pageAt(page) + CODE_PAGE.v)]!;
+    const map = mapOf(page) >>> 1;
+    let n = first,
+      at = eip,
+      before: string | undefined;
+    const ends: boolean[] = [];
+    for (;;) {
+      const offset = at & 0xfff;
+      const elsewhere = ((at ^ eip) & ~0xfff) !== 0;
+      if (elsewhere || n - first === this.runLength || (n !== first && u16[map + offset] !== 0)) {
+        const known = elsewhere ? 0 : u16[map + offset]!;
+        this.pseudo(n, at, known);
+        ends.push(true);
+        n++;
+        break;
+      }
+      const insn = decodeAt(this.m.u8, RAM_BASE + mfn * 4096, offset);
+      const key = insn === undefined ? undefined : shapeKey(insn, flat);
+      const handler = key === undefined ? undefined : handlers.get(key);
+      this.fill(n, insn, at, handler ?? this.step, v);
+      u16[map + offset] = n;
+      if (before !== undefined && handler !== undefined) {
+        const pair = handlers.get(pairKey(before, key!));
+        if (pair !== undefined) i32[word(recordAt(n - 1) + RECORD.handler)] = pair;
+      }
+      before = handler === undefined ? undefined : key;
+      n++;
+      if (insn === undefined) break;
+      const { semantics } = insn.form;
+      ends.push(handler !== undefined && TRANSFERS.has(semantics));
+      if (BARRIERS.has(semantics) || insn.invalid !== undefined) break;
+      at = (at + insn.length) | 0;
+    }
+    i32[word(FAST.records)] = n;
+    this.countRest(first, n, ends);
+    return first;
+  }
+  /** Ends a run without an instruction: on to a record that is there already, or to an EIP that is looked up. */
+  private pseudo(n: number, eip: number, known: number): void {
+    const at = word(recordAt(n));
+    this.i32.fill(0, at, at + word(RECORD.$size));
+    this.i32[at + word(RECORD.handler)] = known !== 0 ? this.goto : this.cross;
+    this.i32[at + word(RECORD.eip)] = eip;
+    this.i32[at + word(RECORD.target)] = eip;
+    this.i32[at + word(RECORD.link)] = known !== 0 ? recordAt(known) : 0;
+  }
+  /** Ticks from each record to the end of its run. */
+  private countRest(first: number, end: number, ends: readonly boolean[]): void {
+    let rest = 0;
+    for (let n = end - 1; n >= first; n--) {
+      const at = word(recordAt(n));
+      const handler = this.i32[at + word(RECORD.handler)]!;
+      if (handler === this.goto || handler === this.cross) rest = 0;
+      else rest = ends[n - first] ? 1 : rest + 1;
+      this.i32[at + word(RECORD.rest)] = rest;
+    }
+  }
+
+  private fill(n: number, insn: Insn | undefined, eip: number, handler: number, v: number): void {
+    const { i32 } = this;
+    const at = word(recordAt(n));
+    i32.fill(0, at, at + word(RECORD.$size));
+    i32[at + word(RECORD.handler)] = handler;
+    i32[at + word(RECORD.eip)] = eip;
+    if (insn === undefined || handler === this.step) return;
+    const next = (eip + insn.length) | 0;
+    i32[at + word(RECORD.imm)] = next; // overwritten where there is an immediate
+    const registers = [RECORD.a, RECORD.b, RECORD.link];
+    const strings = STRINGS.has(insn.form.semantics);
+    for (const operand of insn.operands) {
+      if (operand.kind === 'reg') i32[at + word(registers.shift()!)] = registerAt(v, operand);
+      else if (operand.kind === 'imm') i32[at + word(RECORD.imm)] = operand.value;
+      else if (operand.kind === 'rel') i32[at + word(RECORD.target)] = (next + operand.value) | 0;
+      else if (operand.kind === 'mem' && !strings) {
+        const gpr = v + VCPU.gpr;
+        i32[at + word(RECORD.base)] = operand.base < 0 ? FAST.zero : gpr + 4 * operand.base;
+        i32[at + word(RECORD.index)] = operand.index < 0 ? FAST.zero : gpr + 4 * operand.index;
+        i32[at + word(RECORD.disp)] = operand.disp;
+        i32[at + word(RECORD.scale)] =
+          operand.scale | ((FAST.seg - FAST.zero + operand.seg * FAST_SEG.$size) << 16);
+      }
+    }
+  }
+
+  /** A jump that did not know its target's record, within one page: now it does. */
+  patch(from: number, target: number, to: number): void {
+    const at = word(from);
+    const { i32 } = this;
+    if (i32[at + word(RECORD.target)] !== target || ((i32[at + word(RECORD.eip)]! ^ target) & ~0xfff) !== 0)
+      return;
+    if (i32[at + word(RECORD.handler)] === this.cross) i32[at + word(RECORD.handler)] = this.goto;
+    i32[at + word(RECORD.link)] = to;
+  }
+
+  /** Makes sure a store to the frame is seen; true if it was not watched before. */
+  watch(mfn: number): boolean {
+    if ((this.frames.flags(mfn) & FRAME_CODE) !== 0) return false;
+    this.frames.setFlag(mfn, FRAME_CODE);
+    return true;
+  }
+}
+
+function registerAt(v: number, operand: Operand & { kind: 'reg' }): number {
+  const { reg, size } = operand;
+  return v + VCPU.gpr + (size === 8 && reg >= 4 ? (reg - 4) * 4 + 1 : reg * 4);
+}
+
+/** The instruction at an offset of a page; undefined when it reaches beyond the page. */
+function decodeAt(u8: Uint8Array, page: number, offset: number): Insn | undefined {
+  let beyond = false;
+  const insn = decode((i) => {
+    if (offset + i < 4096) return u8[page + offset + i]!;
+    beyond = true;
+    return 0;
+  }, true);
+  return beyond ? undefined : insn;
+}

@@ -1,0 +1,16 @@
+// Names of handlers, as the module's table lists them for whoever decodes.
+
+/** Handlers that stand for no instruction: leave it to the reference engine; on to another record; on to an EIP. */
+export const STEP = '#step',
+  GOTO = '#goto',
+  CROSS = '#cross';
+
+/** What the loader needs to know of a module: the number of the handler for each shape and each pair of shapes. */
+export interface HandlerTable {
+  readonly handlers: Readonly<Record<string, number>>;
+}
+/** The custom section that holds it as JSON. */
+export const TABLE_SECTION = 'handlers';
+
+/** The handler that runs two instructions, one behind the other. */
+export const pairKey = (first: string, second: string): string => `${first} + ${second}`;

@@ -1,0 +1,272 @@
+// The interpreter: the default engine. Straight runs of decoded instructions go through one generated WebAssembly function; whatever that
+// leaves alone (faults, system instructions, TLB misses, devices, breakpoints) the reference engine, which this class extends,
+// does one instruction at a time on the same STATE. So both engines have one meaning of everything that is rare.
+//
+// Ticks: a run's ticks are taken when it is entered and given back where it is left early, so no handler counts. What remains of the
+// budget when it is less than the next run is stepped.
+
+import { DS, ES, type Seg, SS } from '../isa/types.ts';
+import { CTL, FRAME_CLEAN } from '../memory/frames.ts';
+import { CONTROL, RAM_BASE } from '../memory/map.ts';
+import type { EngineName, Platform } from './engine.ts';
+import { CodeCache } from './interpreter-code.ts';
+import { FAST, FAST_SEG, LEFT, RECORD } from './interpreter-layout.ts';
+import { type HandlerTable, STEP, TABLE_SECTION } from './interpreter-names.ts';
+import { ReferenceEngine } from './reference.ts';
+import { tlbTable } from './tlb.ts';
+import { EFLAGS_AC, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM, EXIT, SEG_NULL, SEGREG, VCPU } from './vcpu.ts';
+import { READ, WRITE } from './walker.ts';
+
+/** Ticks after which generated code comes out at the latest, so that a better compiled version of it is taken up. */
+const STRETCH = 1_000_000;
+const STATUS = 0x8d5;
+const CR0_AM = 0x40000;
+const DR7_ENABLE = 0xff;
+
+type Run = (rec: number, left: number, fr: number, fx: number, v: number) => void;
+const word = (at: number): number => at >>> 2;
+
+const TABLES = new WeakMap<WebAssembly.Module, ReadonlyMap<string, number>>();
+/** The handler numbers of a module, read once. */
+function handlersOf(code: WebAssembly.Module): ReadonlyMap<string, number> {
+  let table = TABLES.get(code);
+  if (table === undefined) {
+    const [section] = WebAssembly.Module.customSections(code, TABLE_SECTION);
+    if (section === undefined) throw new Error('this WebAssembly module is not the interpreter');
+    const { handlers } = JSON.parse(new TextDecoder().decode(section)) as HandlerTable;
+    table = new Map(Object.entries(handlers));
+    TABLES.set(code, table);
+  }
+  return table;
+}
+
+const LEFT_AT = word(FAST.left),
+  FR_AT = word(FAST.fr),
+  FX_AT = word(FAST.fx),
+  REC_AT = word(FAST.rec),
+  AGAIN_AT = word(FAST.again);
+/** What the code TLB was filled under: words of FAST and where they come from in the vCPU's record. */
+const DEPENDS = [
+  [word(FAST.cr0), word(VCPU.cr0)],
+  [word(FAST.cr3), word(VCPU.cr3)],
+  [word(FAST.cr4), word(VCPU.cr4)],
+] as const;
+const EPOCHS = [
+  [word(FAST.tlbEpoch), word(CONTROL + CTL.tlbEpoch)],
+  [word(FAST.codeEpoch), word(CONTROL + CTL.codeEpoch)],
+] as const;
+const CACHE_EPOCH = word(CONTROL + CTL.cacheEpoch);
+
+export class InterpreterEngine extends ReferenceEngine {
+  override readonly name: EngineName = 'interpreter';
+  /** Ticks that generated code has run, of all. */
+  generatedTicks = 0;
+  private readonly code: CodeCache;
+  private readonly run_: Run;
+  private readonly stepHandler: number;
+  private segmentsMoved = true;
+  private flatMode = false;
+
+  /** Throws when the platform has no compiled module, or one for the other kind of memory. */
+  constructor(platform: Platform) {
+    super(platform);
+    const { m, frames, code } = platform;
+    if (code === undefined)
+      throw new Error(
+        'The interpreter needs its compiled module: run `npm run engine`, or use the reference engine.',
+      );
+    if (m.wasm === undefined)
+      throw new Error('The interpreter needs a WebAssembly memory: make the machine with allocate().');
+    const handlers = handlersOf(code);
+    this.code = new CodeCache(m, frames, handlers);
+    this.stepHandler = handlers.get(STEP)!;
+    const { exports } = new WebAssembly.Instance(code, { ringside: { memory: m.wasm } });
+    this.run_ = exports['run'] as Run;
+  }
+
+  /** For tests: generated code runs whatever the budget and however often the code changes, straight runs being cut after one instruction. */
+  insist(): void {
+    this.code.runLength = 1;
+    this.code.changesAllowed = Number.MAX_SAFE_INTEGER;
+    this.dropCaches();
+  }
+
+  override dropCaches(): void {
+    super.dropCaches();
+    this.m?.w32(FAST.ready, 0);
+  }
+
+  protected override noteSegment(seg: Seg): void {
+    super.noteSegment(seg);
+    this.segmentsMoved = true;
+  }
+
+  protected override runLoop(): void {
+    let from = 0;
+    while (this.left > 0 && this.exit === EXIT.budget) {
+      if (this.i32[this.intrAt] !== 0 && this.attend()) return;
+      if (this.suitable()) {
+        const rec = this.recordHere();
+        if (from !== 0 && rec !== 0) this.code.patch(from, this.ip, rec);
+        from = 0;
+        if (
+          rec !== 0 &&
+          this.i32[word(rec)] !== this.stepHandler &&
+          this.i32[word(rec + RECORD.rest)]! <= this.left
+        ) {
+          const cut = this.stretch(rec);
+          if (cut) continue;
+          const reason = this.i32[word(FAST.reason)]!;
+          if (reason === LEFT.lookup) {
+            from = this.i32[REC_AT]!;
+            continue;
+          }
+          if (this.left <= 0) return;
+          if (reason !== LEFT.step && this.enterPage(this.i32[word(FAST.target)]!, reason === LEFT.missWrite))
+            continue;
+        }
+      }
+      this.stepOne();
+    }
+  }
+
+  /** Whether generated code may run: 32-bit code in a flat CS, a 32-bit stack, nothing that watches single instructions. */
+  private suitable(): boolean {
+    if (!this.csD || !this.csFlat || this.csBase !== 0 || !this.stackBig || this.shadowed !== 0) return false;
+    const flags = this.i32[this.flagsAt]!;
+    if ((flags & (EFLAGS_TF | EFLAGS_RF | EFLAGS_VM | EFLAGS_AC)) !== 0) {
+      if ((flags & (EFLAGS_TF | EFLAGS_RF | EFLAGS_VM)) !== 0) return false;
+      if (this.user && (this.i32[word(this.v + VCPU.cr0)]! & CR0_AM) !== 0) return false;
+    }
+    return (this.i32[word(this.v + VCPU.dr + 28)]! & DR7_ENABLE) === 0;
+  }
+
+  /** The record of the instruction at EIP, 0 when generated code cannot run it. Throws FAULT when it cannot be fetched. */
+  private recordHere(): number {
+    this.refresh();
+    const known = this.code.known(this.ip);
+    if (known !== 0) return known;
+    const host = this.hostExecute(this.ip);
+    if (host < 0) return 0;
+    const mfn = (host - RAM_BASE) >>> 12;
+    if (this.code.watch(mfn)) this.validate();
+    this.refresh();
+    return this.code.find(this.ip, mfn, this.v, this.flatMode);
+  }
+
+  /** Drops translations of code that were made under other conditions. */
+  private refresh(): void {
+    const { i32, v } = this;
+    if (i32[word(FAST.ready)] === 0 || i32[word(FAST.cacheEpoch)] !== i32[CACHE_EPOCH]) {
+      this.code.drop();
+      i32[word(FAST.cacheEpoch)] = i32[CACHE_EPOCH]!;
+      this.segmentsMoved = true;
+    }
+    let stale = false;
+    if (this.segmentsMoved) this.noteSegments();
+    const mode = (this.flatMode ? 1 : 0) | (this.user ? 2 : 0);
+    if (i32[word(FAST.v)] !== v || i32[word(FAST.mode)] !== mode) {
+      stale = true;
+      i32[word(FAST.v)] = v;
+      i32[word(FAST.mode)] = mode;
+      this.noteSegments();
+      i32[word(FAST.readTable)] = 4 * tlbTable(v, READ, this.user);
+      i32[word(FAST.writeTable)] = 4 * tlbTable(v, WRITE, this.user);
+    }
+    for (const [seen, field] of DEPENDS) {
+      const now = i32[word(v) + field]!;
+      if (i32[seen] === now) continue;
+      i32[seen] = now;
+      stale = true;
+    }
+    for (const [seen, at] of EPOCHS) {
+      if (i32[seen] === i32[at]) continue;
+      i32[seen] = i32[at]!;
+      stale = true;
+    }
+    if (stale) this.code.forgetTranslations();
+  }
+
+  /** Brings the segments of checked accesses up to date, and whether the usual ones are flat. */
+  private noteSegments(): void {
+    const { i32 } = this;
+    this.segmentsMoved = false;
+    for (let seg = 0; seg < 6; seg++) {
+      const from = this.segAt + (seg * SEGREG.$size) / 4,
+        to = word(FAST.seg) + (seg * FAST_SEG.$size) / 4;
+      i32[to] = i32[from + 1]!;
+      i32[to + 1] = this.accessEnd(seg as Seg, false);
+      i32[to + 2] = this.accessEnd(seg as Seg, true);
+    }
+    this.flatMode = [DS, ES, SS].every((seg) => this.flat[seg] === 3 && i32[this.segAt + seg * 4 + 1] === 0);
+  }
+  /** One more than the last offset that may be accessed, 0 where generated code must not try. */
+  private accessEnd(seg: Seg, write: boolean): number {
+    const at = this.segAt + seg * 4;
+    const limit = this.i32[at + 2]! >>> 0,
+      attr = this.i32[at + 3]!;
+    const code = (attr & 0x18) === 0x18;
+    if ((attr & SEG_NULL) !== 0 || (!code && (attr & 4) !== 0)) return 0;
+    if (write ? code || (attr & 2) === 0 : code && (attr & 2) === 0) return 0;
+    return limit === 0xffffffff ? -1 : limit + 1;
+  }
+
+  /** Gives the TLB an entry for a linear address; false where there is more to do than that. */
+  private enterPage(lin: number, write: boolean): boolean {
+    if ((lin & 0xfff) > 0xff8) return false; // may cross into the next page
+    if (!this.walker.walk(this.v, lin, write ? WRITE : READ, this.user, true)) return false;
+    const { mfn } = this.walker;
+    if (this.epochsMoved()) this.validate();
+    if (!this.isMemory(mfn)) return false;
+    if (write) {
+      // The store follows at once: the frame is as good as written.
+      if (this.frames.flags(mfn) === FRAME_CLEAN) this.frames.clearFlag(mfn, FRAME_CLEAN);
+      if (this.frames.flags(mfn) !== 0) return false;
+    }
+    this.enter(lin, write ? WRITE : READ, this.user, mfn);
+    return true;
+  }
+
+  /** Runs generated code from `rec`; true if it came out only because it had run long. */
+  private stretch(rec: number): boolean {
+    const { i32 } = this;
+    const budget = Math.min(this.left, STRETCH);
+    const flags = i32[this.flagsAt]!;
+    const fr = (flags & 0x40) !== 0 ? 0 : 0x100;
+    const cf = flags << 31,
+      of = (flags << 20) & 0x80000000;
+    const fx =
+      cf | ((cf ^ of) >>> 1) | ((flags & 0x10) >>> 1) | ((flags & 4) !== 0 ? 0 : 0x100) | ((flags >>> 7) & 1);
+    this.run_(rec, budget - i32[word(rec + RECORD.rest)]!, fr, fx, this.v);
+    const used = budget - i32[LEFT_AT]!;
+    this.left -= used;
+    this.generatedTicks += used;
+    this.ticks += used;
+    this.retired += used - i32[AGAIN_AT]!;
+    i32[AGAIN_AT] = 0;
+    i32[this.flagsAt] = (i32[this.flagsAt]! & ~STATUS) | status(i32[FR_AT]!, i32[FX_AT]!);
+    if (i32[word(FAST.reason)] === LEFT.lookup) {
+      this.ip = i32[word(FAST.target)]!;
+      return false;
+    }
+    const at = i32[REC_AT]!;
+    this.ip = i32[word(at + RECORD.eip)]!;
+    return this.left > 0 && i32[LEFT_AT]! < i32[word(at + RECORD.rest)]!;
+  }
+}
+
+/** The arithmetic flags that fr and fx stand for; see interpreter-builder.ts. */
+function status(fr: number, fx: number): number {
+  let low = (fr ^ (fx >>> 8)) & 0xff;
+  low ^= low >> 4;
+  low ^= low >> 2;
+  low ^= low >> 1;
+  return (
+    (fx >>> 31) |
+    ((low & 1) === 0 ? 4 : 0) |
+    ((fx & 8) << 1) |
+    (fr === 0 ? 0x40 : 0) |
+    (((fr ^ (fx << 31)) >>> 24) & 0x80) |
+    (((fx ^ (fx << 1)) >>> 20) & 0x800)
+  );
+}
