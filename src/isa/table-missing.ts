@@ -4,9 +4,7 @@
 export const MISSING_ROWS: readonly (readonly [range: string, reason: string])[] = [
   ['c4-c5', 'VEX prefix: AVX is not implemented'],
   ['62-62', 'EVEX prefix: AVX-512 is not implemented'],
-  ['d6-d6', 'SALC is not implemented'],
   ['d8-df', 'x87 floating point is not implemented'],
-  ['f1-f1', 'INT1 (ICEBP) is not implemented'],
   ['0f 04-04', 'reserved opcode'],
   ['0f 05-05', 'SYSCALL is not implemented in 32-bit mode'],
   ['0f 07-07', 'SYSRET is not implemented in 32-bit mode'],

@@ -281,6 +281,7 @@ export const ONE_BYTE_ROWS: readonly Row[] = [
   ['d3 /7',     'sar',    'Ev CL',     'sar',  'oa'],
   ['d4',        'aam',    'Ib',        'aam',  'oac'],
   ['d5',        'aad',    'Ib',        'aad',  'oac'],
+  ['d6',        'salc',   '',          'salc', ''],
   ['d7',        'xlatb',  'BBb',       'xlat', '',  'implicit'],
 
   // Loops, ports, near transfers, e0-ef
@@ -302,7 +303,8 @@ export const ONE_BYTE_ROWS: readonly Row[] = [
   ['ee',        'out',    'DX AL',     'out',  ''],
   ['ef',        'out',    'DX eAX',    'out',  ''],
 
-  // Halt, flags, groups 3, 4 and 5, f4-ff
+  // Halt, flags, groups 3, 4 and 5, f1-ff
+  ['f1',        'int1',   '',          'int1', ''],
   ['f4',        'hlt',    '',          'hlt',  ''],
   ['f5',        'cmc',    '',          'cmc',  ''],
   ['f6 /0',     'test',   'Eb Ib',     'test', 'a'],

@@ -1,7 +1,7 @@
-// Far transfers: JMP and CALL to code segments and call gates, RETF, and the loading of CS they share.
+// Far transfers: JMP and CALL to code segments, call gates and tasks, RETF, and the loading of CS they share.
 // SDM vol. 2, CALL, JMP, RET; vol. 3, 5.8.
 
-import { type Builder, GP, NP } from '../builder.ts';
+import { type Builder, GP, NP, TS } from '../builder.ts';
 import { CS, SS } from '../types.ts';
 import {
   attrOf,
@@ -22,12 +22,16 @@ import {
   SEG_P_BIT,
   segmentValue,
 } from './descriptor.ts';
+import { checkRoom, narrow, pushed, stackFromTss } from './inner-stack.ts';
 import { dropInnerSegments, realSegment, returnable } from './segment-load.ts';
+import { fetchTss, switchTask } from './task.ts';
 
 export type FarKind = 'jmp' | 'call';
 
-const CALL_GATE_16 = 4,
+const TSS_16 = 1,
+  CALL_GATE_16 = 4,
   TASK_GATE = 5,
+  TSS_32 = 9,
   CALL_GATE_32 = 12;
 
 /** The selector CS gets: the new one with RPL = CPL. */
@@ -94,7 +98,7 @@ function toCodeSegment<V, W>(b: Builder<V, W>, kind: FarKind, sel: V, d: Descrip
   b.setEip(offset);
 }
 
-/** Through a call gate, or a task switch. */
+/** Through a call gate, or to another task. */
 function toSystemDescriptor<V, W>(b: Builder<V, W>, kind: FarKind, sel: V, d: Descriptor<V>): void {
   const zero = b.const(0);
   const attr = attrOf(b, d),
@@ -103,15 +107,32 @@ function toSystemDescriptor<V, W>(b: Builder<V, W>, kind: FarKind, sel: V, d: De
     dpl = dplOf(b, d);
   const is = (n: number): V => b.eq(type, b.const(n));
   const gate = b.or(is(CALL_GATE_16), is(CALL_GATE_32));
-  const task = b.or(is(TASK_GATE), b.or(is(1), is(9)));
+  const task = b.or(is(TASK_GATE), b.or(is(TSS_16), is(TSS_32)));
   b.faultIf(isZero(b, b.or(gate, task)), GP, code);
   b.faultIf(isZero(b, b.and(b.leU(b.sys('cpl'), dpl), b.leU(rplOf(b, sel), dpl))), GP, code);
   b.faultIf(lacks(b, attr, SEG_P_BIT), NP, code);
-  b.if(task, () => b.missing('task switch'));
-  throughGate(b, kind, d, is(CALL_GATE_32));
+  b.if(
+    task,
+    () => toTask(b, kind, b.select(is(TASK_GATE), b.shr(d.lo, b.const(16)), sel)),
+    () => throughGate(b, kind, d, is(CALL_GATE_32)),
+  );
 }
 
-/** A call gate whose target has this privilege level; entering an inner level waits for the bare machine. */
+function toTask<V, W>(b: Builder<V, W>, kind: FarKind, sel: V): void {
+  const ext = b.const(0);
+  const d = fetchTss(b, sel, 'available', GP, ext);
+  const event = { eip: b.nextEip(), code: undefined, resume: false, ext };
+  switchTask(b, kind === 'jmp' ? 'jump' : 'nested', sel, d, event);
+}
+
+/** Where a call gate leads. */
+interface Target<V> {
+  readonly sel: V;
+  readonly d: Descriptor<V>;
+  readonly offset: V;
+}
+
+/** A call gate: JMP keeps the level, CALL may go to an inner one. */
 function throughGate<V, W>(b: Builder<V, W>, kind: FarKind, gate: Descriptor<V>, wide: V): void {
   const zero = b.const(0);
   const sel = b.shr(gate.lo, b.const(16));
@@ -127,20 +148,79 @@ function throughGate<V, W>(b: Builder<V, W>, kind: FarKind, gate: Descriptor<V>,
   const allowed = kind === 'call' ? b.leU(dpl, cpl) : b.and(same, b.leU(dpl, cpl));
   b.faultIf(isZero(b, b.and(isCode(b, attr), allowed)), GP, code);
   b.faultIf(lacks(b, attr, SEG_P_BIT), NP, code);
-  b.if(isZero(b, same), () => b.missing('call gate to an inner level'));
-  const enter = (size: 16 | 32): void => {
-    if (kind === 'call') probePushes(b, 2, size / 8);
-    b.faultIf(b.ltU(limitOf(b, d), offset), GP, zero);
-    if (kind === 'call') pushReturn(b, size);
-  };
+  const target = { sel, d, offset };
+  if (kind === 'jmp') {
+    enterSame(b, target, undefined);
+    return;
+  }
+  const count = b.and(gate.hi, b.const(31));
+  const enter = (size: 16 | 32): void =>
+    b.if(
+      same,
+      () => enterSame(b, target, size),
+      () => enterInner(b, target, count, size),
+    );
   b.if(
     wide,
     () => enter(32),
     () => enter(16),
   );
+}
+
+/** The level stays; a call through a gate of `size` pushes its return address in that size. */
+function enterSame<V, W>(b: Builder<V, W>, { sel, d, offset }: Target<V>, size: 16 | 32 | undefined): void {
+  const cpl = b.sys('cpl');
+  if (size !== undefined) probePushes(b, 2, size / 8);
+  b.faultIf(b.ltU(limitOf(b, d), offset), GP, b.const(0));
+  if (size !== undefined) pushReturn(b, size);
   markAccessed(b, d);
   b.setSegment(CS, segmentValue(b, withCpl(b, sel, cpl), d));
   b.setEip(offset);
+}
+
+/** To an inner level: its stack from the TSS gets the old SS:ESP, `count` parameters and the return address. SDM vol. 3, 5.8.5. */
+function enterInner<V, W>(b: Builder<V, W>, target: Target<V>, count: V, size: 16 | 32): void {
+  const { sel, d, offset } = target,
+    bytes = size / 8,
+    zero = b.const(0);
+  const level = dplOf(b, d);
+  const stack = stackFromTss(b, level, zero);
+  const ssd = checkStackSegment(b, stack.ss, level, TS, zero);
+  const ss = segmentValue(b, stack.ss, ssd);
+  const length = b.mul(b.add(count, b.const(4)), b.const(bytes));
+  const esp = pushed(b, ss, stack.esp, length);
+  const linear = b.add(ss.base, narrow(b, ss, esp));
+  checkRoom(b, ss, esp, length, errorCode(b, stack.ss, zero));
+  b.probeLinear(linear, length, 'w', level);
+  b.faultIf(b.ltU(limitOf(b, d), offset), GP, zero);
+  const old = b.segment(SS),
+    sp = b.sp();
+  const from = (i: V): V => narrow(b, old, b.add(sp, b.mul(i, b.const(bytes))));
+  forEach(b, count, (i) => b.probe(SS, from(i), bytes, 'r'));
+  markAccessed(b, ssd);
+  markAccessed(b, d);
+  const put = (at: V, value: V): void => b.storeLinear(b.add(linear, at), size, value, level);
+  put(zero, b.nextEip());
+  put(b.const(bytes), b.sys('cs'));
+  forEach(b, count, (i) => put(b.mul(b.add(i, b.const(2)), b.const(bytes)), b.load(SS, from(i), size)));
+  put(b.sub(length, b.const(2 * bytes)), b.reg(4, 32));
+  put(b.sub(length, b.const(bytes)), b.sys('ss'));
+  b.setSegment(SS, ss);
+  b.setReg(4, 32, esp);
+  b.setSegment(CS, segmentValue(b, withCpl(b, sel, level), d));
+  b.setEip(offset);
+}
+
+/** body(0) … body(count - 1). */
+function forEach<V, W>(b: Builder<V, W>, count: V, body: (i: V) => void): void {
+  const i = b.local(b.const(0));
+  b.loop(
+    () => b.ltU(i.get(), count),
+    () => {
+      body(i.get());
+      i.set(b.add(i.get(), b.const(1)));
+    },
+  );
 }
 
 /** The checks of a return to code segment `sel`: never inwards. */

@@ -1,8 +1,8 @@
 // Delivery of exceptions and software interrupts through the IDT: gate, target code segment, stack of the new level, frame.
-// In virtual-8086 mode the frame has the data segments too; in real-address mode the table is one of far pointers.
+// In virtual-8086 mode the frame has the data segments too; in real-address mode the table is one of far pointers. A task gate leads to a task.
 // SDM vol. 3, 6.12; vol. 2, INT n.
 
-import { type Builder, type EntryKind, GP, NP, type SegmentValue, SF, TS } from '../builder.ts';
+import { type Builder, type EntryKind, GP, NP, type SegmentValue, TS } from '../builder.ts';
 import { CS, DS, ES, FS, GS, SS } from '../types.ts';
 import {
   attrOf,
@@ -19,13 +19,14 @@ import {
   lacks,
   limitOf,
   markAccessed,
-  SEG_DB_BIT,
   SEG_P_BIT,
-  SEG_TYPE_EXPAND_DOWN,
   segmentValue,
 } from './descriptor.ts';
 import { probePushes } from './far.ts';
+import { flagsImage } from './flags-image.ts';
+import { checkRoom, narrow, pushed, stackFromTss } from './inner-stack.ts';
 import { nullSegment } from './segment-load.ts';
+import { fetchTss, switchTask } from './task.ts';
 
 /** What is delivered. */
 export interface Delivery<V> {
@@ -56,16 +57,6 @@ export function deliver<V, W>(b: Builder<V, W>, event: Delivery<V>): void {
   });
 }
 
-/** EFLAGS as it is pushed. */
-function flagsImage<V, W>(b: Builder<V, W>, resume: boolean): V {
-  let image = b.or(b.eflags(), b.shl(b.sys('if'), b.const(9)));
-  image = b.or(image, b.shl(b.sys('iopl'), b.const(12)));
-  image = b.or(image, b.shl(b.sys('vm'), b.const(17)));
-  image = b.or(image, b.shl(b.sys('vif'), b.const(19)));
-  image = b.or(image, b.shl(b.sys('vip'), b.const(20)));
-  return resume ? b.or(image, b.const(0x10000)) : image;
-}
-
 const GATE_TASK = 5,
   GATE_INTERRUPT_16 = 6,
   GATE_TRAP_16 = 7,
@@ -88,7 +79,25 @@ function throughIdt<V, W>(b: Builder<V, W>, event: Delivery<V>): void {
   b.faultIf(isZero(b, known), GP, code);
   if (software) b.faultIf(b.ltU(b.and(b.shr(hi, b.const(13)), b.const(3)), b.sys('cpl')), GP, code);
   b.faultIf(lacks(b, hi, 0x8000), NP, code);
-  b.if(is(GATE_TASK), () => b.missing('task gate'));
+  const gate = { lo, hi, wide, type };
+  b.if(
+    is(GATE_TASK),
+    () => throughTaskGate(b, event, b.shr(lo, b.const(16)), ext),
+    () => throughGate(b, event, gate, ext),
+  );
+}
+
+/** Words of an interrupt or trap gate. */
+interface Gate<V> {
+  readonly lo: V;
+  readonly hi: V;
+  readonly wide: V;
+  readonly type: V;
+}
+
+function throughGate<V, W>(b: Builder<V, W>, event: Delivery<V>, gate: Gate<V>, ext: V): void {
+  const { lo, hi, wide, type } = gate;
+  const is = (n: number): V => b.eq(type, b.const(n));
   const target = b.or(b.and(lo, b.const(0xffff)), b.select(wide, b.and(hi, b.const(0xffff0000)), b.const(0)));
   const clearIf = b.or(is(GATE_INTERRUPT_32), is(GATE_INTERRUPT_16));
   b.if(
@@ -96,6 +105,13 @@ function throughIdt<V, W>(b: Builder<V, W>, event: Delivery<V>): void {
     () => toHandler(b, event, b.shr(lo, b.const(16)), target, 32, clearIf, ext),
     () => toHandler(b, event, b.shr(lo, b.const(16)), target, 16, clearIf, ext),
   );
+}
+
+/** The handler is a task: the interrupted one is linked to it. SDM vol. 3, 6.14.3. */
+function throughTaskGate<V, W>(b: Builder<V, W>, event: Delivery<V>, sel: V, ext: V): void {
+  const d = fetchTss(b, sel, 'available', GP, ext);
+  const { eip, code, resume } = event;
+  switchTask(b, 'nested', sel, d, { eip, code, resume, ext });
 }
 
 /** Checks the gate's code segment and takes the path of an inner or of the same level. */
@@ -141,35 +157,6 @@ interface Handler<V> {
   readonly ext: V;
 }
 
-/** SS:ESP of privilege level `level` from the TSS. */
-function stackFromTss<V, W>(b: Builder<V, W>, level: V, ext: V): { readonly ss: V; readonly esp: V } {
-  const wide = has(b, b.sys('tr.attr'), 8);
-  const base = b.sys('tr.base'),
-    limit = b.sys('tr.limit');
-  const slot = b.select(
-    wide,
-    b.add(b.shl(level, b.const(3)), b.const(4)),
-    b.add(b.shl(level, b.const(2)), b.const(2)),
-  );
-  const last = b.add(slot, b.select(wide, b.const(5), b.const(3)));
-  b.faultIf(b.ltU(limit, last), TS, errorCode(b, b.sys('tr'), ext));
-  const at = b.add(base, slot);
-  const esp = b.local(b.const(0)),
-    ss = b.local(b.const(0));
-  b.if(
-    wide,
-    () => {
-      esp.set(b.loadSystem('tss', at, 32));
-      ss.set(b.loadSystem('tss', b.add(at, b.const(4)), 16));
-    },
-    () => {
-      esp.set(b.loadSystem('tss', at, 16));
-      ss.set(b.loadSystem('tss', b.add(at, b.const(2)), 16));
-    },
-  );
-  return { ss: ss.get(), esp: esp.get() };
-}
-
 /** The words of a frame, the last pushed first. */
 function frameWords<V, W>(b: Builder<V, W>, event: Delivery<V>, outer: boolean, vm86: boolean): V[] {
   const words: V[] = event.code === undefined ? [] : [event.code];
@@ -193,9 +180,9 @@ function toInnerLevel<V, W>(
   const ss = segmentValue(b, stack.ss, ssd);
   const words = frameWords(b, event, true, vm86),
     length = words.length * bytes;
-  const esp = pushed(b, ss, stack.esp, length);
+  const esp = pushed(b, ss, stack.esp, b.const(length));
   const linear = b.add(ss.base, narrow(b, ss, esp));
-  checkRoom(b, ss, esp, length, errorCode(b, stack.ss, ext));
+  checkRoom(b, ss, esp, b.const(length), errorCode(b, stack.ss, ext));
   b.probeLinear(linear, b.const(length), 'w', level);
   b.faultIf(b.ltU(limitOf(b, d), handler.eip), GP, ext);
   markAccessed(b, ssd);
@@ -222,7 +209,7 @@ function toSameLevel<V, W>(b: Builder<V, W>, event: Delivery<V>, handler: Handle
   const current = b.segment(SS);
   const ss: SegmentValue<V> = { ...current, sel: b.sys('ss') };
   const cs = segmentValue(b, b.or(b.and(handler.sel, b.const(0xfffc)), cpl), d);
-  enter(b, event, handler, cs, ss, pushed(b, ss, b.reg(4, 32), length));
+  enter(b, event, handler, cs, ss, pushed(b, ss, b.reg(4, 32), b.const(length)));
 }
 
 function enter<V, W>(
@@ -236,26 +223,6 @@ function enter<V, W>(
   const { vector, kind, code } = event,
     { eip, clearIf } = handler;
   b.enterGate({ vector, kind, code, cs, eip, ss, esp, clearIf });
-}
-
-const isBig = <V, W>(b: Builder<V, W>, ss: SegmentValue<V>): V => has(b, ss.attr, SEG_DB_BIT);
-const narrow = <V, W>(b: Builder<V, W>, ss: SegmentValue<V>, esp: V): V =>
-  b.select(isBig(b, ss), esp, b.zx(esp, 16));
-/** ESP after pushing `length` bytes: only SP moves on a 16-bit stack. */
-function pushed<V, W>(b: Builder<V, W>, ss: SegmentValue<V>, esp: V, length: number): V {
-  const lower = b.sub(esp, b.const(length));
-  const kept = b.or(b.and(esp, b.const(0xffff0000)), b.zx(lower, 16));
-  return b.select(isBig(b, ss), lower, kept);
-}
-/** #SS unless `length` bytes at esp lie within the segment's limit (above it when it expands down). */
-function checkRoom<V, W>(b: Builder<V, W>, ss: SegmentValue<V>, esp: V, length: number, code: V): void {
-  const first = narrow(b, ss, esp),
-    last = b.add(first, b.const(length - 1));
-  const top = b.select(isBig(b, ss), b.const(-1), b.const(0xffff));
-  const inOrder = b.leU(first, last);
-  const up = b.and(inOrder, b.leU(last, ss.limit));
-  const down = b.and(inOrder, b.and(b.ltU(ss.limit, first), b.leU(last, top)));
-  b.faultIf(isZero(b, b.select(has(b, ss.attr, SEG_TYPE_EXPAND_DOWN), down, up)), SF, code);
 }
 
 /** Real-address mode: four bytes a vector, three words on the stack. */
@@ -278,7 +245,7 @@ function throughVectorTable<V, W>(b: Builder<V, W>, event: Delivery<V>): void {
     cs,
     eip: b.zx(entry, 16),
     ss,
-    esp: pushed(b, ss, b.reg(4, 32), 6),
+    esp: pushed(b, ss, b.reg(4, 32), b.const(6)),
     clearIf: b.const(1),
   });
 }

@@ -1,4 +1,4 @@
-// IRET: back to the same level, to an outer one, or into virtual-8086 mode. What it may change of EFLAGS depends on the level it starts
+// IRET: back to the same level, to an outer one, into virtual-8086 mode, or to the task before. What it may change of EFLAGS depends on the level it starts
 // from: IF only where CPL <= IOPL, IOPL only at level 0. SDM vol. 2, IRET.
 
 import { type Builder, GP } from '../builder.ts';
@@ -6,6 +6,7 @@ import { CS, DS, ES, FS, GS, SS } from '../types.ts';
 import { has, isZero, markAccessed, rplOf, segmentValue } from './descriptor.ts';
 import { checkReturnCode, returnOutward } from './far.ts';
 import { realSegment } from './segment-load.ts';
+import { returnFromTask } from './task.ts';
 
 /** Ordinary flags that IRET restores: with 16 bits, and what 32 bits add (RF, AC, ID). */
 const FLAGS_16 = 0x4dd5,
@@ -13,14 +14,14 @@ const FLAGS_16 = 0x4dd5,
 const NT = 0x4000,
   VM = 0x20000;
 
-/** Restores EFLAGS as level `cpl` may. */
-function restoreFlags<V, W>(b: Builder<V, W>, image: V, cpl: V): void {
+/** Restores EFLAGS as level `cpl` may; VIF and VIP only in protected mode. */
+function restoreFlags<V, W>(b: Builder<V, W>, image: V, cpl: V, virtual = true): void {
   const iopl = b.sys('iopl');
   b.setEflags(b.opSize === 32 ? FLAGS_32 : FLAGS_16, image);
   b.if(b.leU(cpl, iopl), () => b.setSys('if', b.and(b.shr(image, b.const(9)), b.const(1))));
   b.if(b.eq(cpl, b.const(0)), () => {
     b.setSys('iopl', b.and(b.shr(image, b.const(12)), b.const(3)));
-    if (b.opSize === 32) {
+    if (b.opSize === 32 && virtual) {
       b.setSys('vif', b.and(b.shr(image, b.const(19)), b.const(1)));
       b.setSys('vip', b.and(b.shr(image, b.const(20)), b.const(1)));
     }
@@ -46,17 +47,24 @@ function realReturn<V, W>(b: Builder<V, W>): void {
     sel = b.zx(b.peek(bytes, size), 16),
     image = b.peek(2 * bytes, size);
   b.faultIf(b.ltU(b.segment(CS).limit, eip), GP, b.const(0));
-  restoreFlags(b, image, b.sys('cpl'));
+  restoreFlags(b, image, b.sys('cpl'), false);
   b.setSegment(CS, realSegment(b, CS, sel));
   b.setEip(eip);
   b.moveSp(b.const(3 * bytes));
 }
 
 function protectedReturn<V, W>(b: Builder<V, W>): void {
+  b.if(
+    has(b, b.eflags(), NT),
+    () => returnFromTask(b),
+    () => returnFromFrame(b),
+  );
+}
+
+function returnFromFrame<V, W>(b: Builder<V, W>): void {
   const size = b.opSize,
     bytes = size / 8,
     cpl = b.sys('cpl');
-  b.if(has(b, b.eflags(), NT), () => b.missing('IRET to another task'));
   const eip = b.peek(0, size),
     sel = b.zx(b.peek(bytes, size), 16),
     image = b.peek(2 * bytes, size);

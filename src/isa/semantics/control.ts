@@ -1,7 +1,7 @@
 // Near transfers and loops. SDM vol. 2: JMP Jcc CALL RET LOOPcc JECXZ BOUND INT n INT3 INTO UD.
 
-import { type Arg, type Builder, BR, define, UD } from '../builder.ts';
-import { softwareInterrupt } from '../microcode/interrupt.ts';
+import { type Arg, type Builder, BR, DB, define, UD } from '../builder.ts';
+import { deliver, softwareInterrupt } from '../microcode/interrupt.ts';
 import { cc } from '../table.ts';
 import type { MemOperand } from '../types.ts';
 
@@ -55,5 +55,10 @@ define('bound', 'r a', (b, index, pair) => {
 define('int', 'r', (b, vector) => softwareInterrupt(b, vector.get(), 'int'));
 define('int3', '', (b) => softwareInterrupt(b, b.const(3), 'int3'));
 define('into', '', (b) => b.if(b.flag('of'), () => softwareInterrupt(b, b.const(4), 'into')));
+
+// ICEBP looks at no DPL and no IOPL, and a fault on its way has EXT set: like a #DB from inside (SDM vol. 2, INT1).
+define('int1', '', (b) =>
+  deliver(b, { vector: b.const(DB), kind: 'exception', code: undefined, eip: b.nextEip(), resume: false }),
+);
 
 define('ud', 'a a', (b) => b.fault(UD));

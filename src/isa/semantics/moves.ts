@@ -28,6 +28,9 @@ define('xlat', 'a', (b, table) => {
   b.setReg(0, 8, b.load((table.operand as MemOperand).seg, at, 8));
 });
 
+// SALC, in no manual and in every processor: AL becomes 0 or FF as CF is clear or set.
+define('salc', '', (b) => b.setReg(0, 8, b.sub(b.const(0), b.flag('cf'))));
+
 const AH = 4;
 const LOW_FLAGS = 0xd5;
 define('lahf', '', (b) => b.setReg(AH, 8, b.eflags()));

@@ -30,13 +30,20 @@ define('mov_from_sreg', 'w r', (b, dst, src) => dst.set(selectorValue(b, segOf(s
 
 define('mov_to_sreg', 'w r', (b, dst, src) => {
   loadSegment(b, segOf(dst), src.get());
-  if (segOf(dst) === SS) b.shadow();
+  if (segOf(dst) !== SS) return;
+  b.shadow();
+  b.holdTraps();
 });
 
-define('push_sreg', 'r', (b, src) => b.push(selectorValue(b, segOf(src)), b.opSize));
+// With a 32-bit operand size the stack moves by four bytes, but processors of today write and read only the selector (SDM vol. 2, PUSH).
+define('push_sreg', 'r', (b, src) => {
+  const bytes = b.opSize / 8;
+  b.poke(-bytes, 16, selectorValue(b, segOf(src)));
+  b.moveSp(b.const(-bytes));
+});
 
 define('pop_sreg', 'w', (b, dst) => {
-  const sel = b.zx(b.peek(0, b.opSize), 16),
+  const sel = b.peek(0, 16),
     seg = segOf(dst);
   if (seg !== SS) {
     loadSegment(b, seg, sel);
@@ -48,6 +55,7 @@ define('pop_sreg', 'w', (b, dst) => {
   loadSegment(b, seg, sel);
   b.setSp(after);
   b.shadow();
+  b.holdTraps();
 });
 
 function loadFarPointer<V, W>(b: Builder<V, W>, seg: Seg, dst: Arg<V>, pointer: Arg<V>): void {
@@ -167,11 +175,12 @@ define('verw', 'r', (b, src) => {
   );
 });
 
-define('arpl', 'rw r', (b, dst, src) => {
+// The destination is written only when it changes: until then a page that cannot be written does no harm.
+define('arpl', 'r r', (b, dst, src) => {
   b.protectedMode();
   const a = dst.get(),
     rpl = rplOf(b, src.get()),
     lower = b.ltU(rplOf(b, a), rpl);
+  b.if(lower, () => dst.set(b.or(b.and(a, b.const(0xfffc)), rpl)));
   b.setFlag('zf', lower);
-  dst.set(b.select(lower, b.or(b.and(a, b.const(0xfffc)), rpl), a));
 });

@@ -71,11 +71,13 @@ define('mov_to_cr', 'w r', (b, dst, src) => {
 
 define('mov_from_dr', 'w r', (b, dst, src) => {
   b.requireCpl(0);
+  b.checkDr(number(src));
   dst.set(b.sys(`dr${number(src) as Dr}`));
 });
 
 define('mov_to_dr', 'w r', (b, dst, src) => {
   b.requireCpl(0);
+  b.checkDr(number(dst));
   b.setSys(`dr${number(dst) as Dr}`, src.get());
 });
 
