@@ -1,8 +1,9 @@
 // The trace log's rows: which records match a query, kept as growing lists of seqs, so that half a million rows cost one pass.
 
-import { OUTCOMES, PH, RECORD_TYPES, RT, type TraceRecord } from '../trace/records.ts';
+import { OUT, OUTCOMES, PH, RECORD_TYPES, RT, type TraceRecord } from '../trace/records.ts';
 import { describeRecord } from './describe.ts';
 import type { History } from './history.ts';
+import { handedOn } from './narrate/outcome.ts';
 import type { TraceQuery } from './types.ts';
 
 /** Types that stand as a row of their own when rows are whole traps. */
@@ -79,6 +80,8 @@ export function groupOutcome(history: History, seq: number): number {
       break;
     }
     if (history.phaseOf(s) === PH.answer && history.outcomeOf(s) !== 0) outcome = history.outcomeOf(s);
+    else if (history.typeOf(s) === RT.bounce && outcome === 0)
+      outcome = OUT[handedOn(history.get(seq), history.get(s)!)];
   }
   return outcome;
 }

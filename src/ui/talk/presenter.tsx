@@ -8,7 +8,8 @@ import { useSettings } from '../store/settings.ts';
 import { useUi } from '../store/ui.ts';
 import { Icon } from '../widgets/icon.tsx';
 import { Inline, Markdown } from '../widgets/markdown.tsx';
-import { backToBeat, nextBeat, present, previousBeat, reveal, useTalk, vote, votesHere } from './talk.ts';
+import { backToBeat, nextBeat, present, previousBeat, reveal, vote } from './talk.ts';
+import { useTalk, votesHere } from './votes.ts';
 import style from './style.module.css';
 
 export const usePresenting = (): boolean => useSettings((s) => s.theme === 'presenter');

@@ -1,12 +1,9 @@
 // A talk is a tour on a projector: each stop is a beat. Where a beat was entered is remembered, so that Esc leads back from any wandering and a
 // reload loses nothing; hands that go up are counted. Only with the projector's theme; otherwise nothing here happens.
 
-import { create } from 'zustand';
-import { persist } from 'zustand/middleware';
 import { parseTour } from '../../lab/lessons/parse.ts';
 import { openLink } from '../../lab/session.ts';
 import type { Moment } from '../../lab/types.ts';
-import type { Prediction } from '../panels/guide/notebook.ts';
 import {
   currentStop,
   goStop,
@@ -22,34 +19,15 @@ import { bootFile, goto, openLab } from '../shell/actions.ts';
 import { labState, session } from '../store/lab.ts';
 import { useSettings } from '../store/settings.ts';
 import { useUi } from '../store/ui.ts';
-
-interface Beat {
-  readonly tour: string;
-  readonly lab: string;
-  readonly stop: number;
-  readonly stage: 'before' | 'after';
-  readonly current: Prediction | undefined;
-  readonly link: string;
-}
-interface Talk {
-  readonly beat: Beat | undefined;
-  /** Answers called out, in order, by tour and stop. */
-  readonly votes: Readonly<Record<string, readonly string[]>>;
-  /** A talk somebody wrote and dropped on the page: stands in for the tour of its lab. */
-  readonly file: { readonly name: string; readonly lab: string; readonly text: string } | undefined;
-}
-export const useTalk = create<Talk>()(
-  persist((): Talk => ({ beat: undefined, votes: {}, file: undefined }), {
-    name: 'ringside.talk',
-    version: 1,
-  }),
-);
+import { type Beat, useTalk, voteKey, votesHere } from './votes.ts';
 
 export const presenting = (): boolean => useSettings.getState().theme === 'presenter';
 /** Into the projector's theme and out of it. */
 export function present(): void {
   useSettings.getState().set({ theme: presenting() ? 'light' : 'presenter' });
-  if (presenting()) void remember();
+  if (!presenting()) return;
+  useTalk.setState({ votes: {} }); // another room
+  void remember();
 }
 
 // ---- where a beat was entered ----
@@ -143,9 +121,6 @@ export async function previousBeat(): Promise<void> {
 
 // ---- hands ----
 
-const voteKey = (): string => `${useTour.getState().tour?.id}/${useTour.getState().stop}`;
-const NONE: readonly string[] = [];
-export const votesHere = (t: Talk): readonly string[] => t.votes[voteKey()] ?? NONE;
 /** One more hand for an answer: its index, -1 for “don't know”. */
 export function vote(index: number): void {
   const choices = currentStop()?.choices ?? [];

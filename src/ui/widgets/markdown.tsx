@@ -1,6 +1,7 @@
 // As much Markdown as a tour needs: paragraphs, lists, **strong**, `code`, [[key]], links. Text in, elements out; no HTML passes.
 
 import { Fragment, type ReactNode } from 'react';
+import { Key } from './key.tsx';
 
 const INLINE = /\*\*([^*]+)\*\*|`([^`]+)`|\[\[([^\]]+)\]\]|\[([^\]]+)\]\(([^)\s]+)\)/g;
 
@@ -12,12 +13,7 @@ function inline(text: string): ReactNode[] {
     const k = m.index;
     if (m[1] !== undefined) out.push(<strong key={k}>{m[1]}</strong>);
     else if (m[2] !== undefined) out.push(<code key={k}>{m[2]}</code>);
-    else if (m[3] !== undefined)
-      out.push(
-        <kbd key={k} className="key">
-          {m[3]}
-        </kbd>,
-      );
+    else if (m[3] !== undefined) out.push(<Key key={k} name={m[3]} />);
     else if (/^(https?:|#|\.{0,2}\/|[\w-]+\/)/.test(m[5]!))
       out.push(
         <a key={k} href={m[5]}>

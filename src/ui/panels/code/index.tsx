@@ -7,6 +7,7 @@ import type { CpuModel } from '../../../lab/inspect/cpu.ts';
 import { localise } from '../../../lab/i18n/messages.ts';
 import { defineText, useLang, useText } from '../../i18n/index.ts';
 import { labState, session, useLab, useModel } from '../../store/lab.ts';
+import { useSettings } from '../../store/settings.ts';
 import { useTrap } from '../../store/trap.ts';
 import { ownerOf } from '../../text/owner.ts';
 import { Badge } from '../../widgets/badge.tsx';
@@ -130,6 +131,8 @@ function Registers({ cpu, change }: { readonly cpu: CpuModel; readonly change: b
   const lie = useLie();
   const paused = useLab((s) => s.phase === 'paused');
   const before = useBefore(cpu);
+  // From the last row only what changed can be read anyway: the rest makes room for the code.
+  const spare = useSettings((s) => s.theme === 'presenter') && !change;
   const edit = (register: string, value: number): void =>
     void session().edit({ kind: 'editRegister', vcpu: cpu.vcpu, register, value });
   const cell = (name: string, value: number, old: number | undefined) => (
@@ -157,14 +160,24 @@ function Registers({ cpu, change }: { readonly cpu: CpuModel; readonly change: b
   return (
     <Values label={t('registers')}>
       <div className={style.registers}>
-        {cpu.gpr.map((r, i) => cell(r.name, r.value, before?.gpr[i]?.value))}
+        {cpu.gpr.map((r, i) => {
+          const old = before?.gpr[i]?.value;
+          if (spare && (old === undefined || old === r.value)) return null;
+          return cell(r.name, r.value, old);
+        })}
         {change && cell('eip', cpu.eip, before?.eip)}
         {change && cell('eflags', cpu.eflags, before?.eflags)}
       </div>
       <fieldset className={style.flags} aria-label={t('flags')}>
         {cpu.flags.map((f, i) => {
           const changed = (before && before.flags[i]?.value !== f.value) || undefined;
-          if (!change && !changed && f.value === 0 && !OFTEN.has(f.name) && !(lie && lie.mask & f.bit))
+          if (
+            !change &&
+            !changed &&
+            f.value === 0 &&
+            (spare || !OFTEN.has(f.name)) &&
+            !(lie && lie.mask & f.bit)
+          )
             return null;
           if (lie && lie.mask & f.bit)
             return (

@@ -15,6 +15,7 @@ import { Sentence } from '../../widgets/sentence.tsx';
 import { OutcomeMark } from '../../widgets/outcome.tsx';
 import { groupOutcome } from '../../../lab/narrate/outcome.ts';
 import { stepWords } from '../control/words.ts';
+import { useTalk, votesHere } from '../../talk/votes.ts';
 import { entryKey, suspect, useNotebook } from './notebook.ts';
 import style from './style.module.css';
 import { act, goStop, predict, pressPrimary, resume, useTour } from './tour.ts';
@@ -27,6 +28,8 @@ function Question() {
   const stage = useTour((s) => s.stage);
   const prediction = useTour((s) => (s.stage === 'after' ? s.current : undefined));
   const before = useNotebook((s) => (tour ? s.entries[entryKey(tour.id, n)] : undefined));
+  // Hands that a room raised stand beside the answers once the trace has spoken.
+  const hands = useTalk(votesHere);
   if (!tour || !stop?.ask) return null;
   const choices = [...stop.choices, { id: '?', text: t('dontKnow') }];
   const answer = prediction && stop.choices.find((c) => c.id === prediction.answer);
@@ -48,7 +51,11 @@ function Question() {
           <span>
             <Inline text={c.text} />
           </span>
-          <kbd className="key">{c.id === '?' ? '?' : i + 1}</kbd>
+          {hands.length > 0 ? (
+            <strong>{hands.filter((v) => v === c.id).length}</strong>
+          ) : (
+            <kbd className="key">{c.id === '?' ? '?' : i + 1}</kbd>
+          )}
         </label>
       ))}
       {!prediction && before && (

@@ -7,6 +7,7 @@ import { session, startMoment, useLab } from '../../store/lab.ts';
 import { type Axis, useSettings } from '../../store/settings.ts';
 import { useUi } from '../../store/ui.ts';
 import { Icon } from '../../widgets/icon.tsx';
+import { Key } from '../../widgets/key.tsx';
 import style from './style.module.css';
 
 const MORE: readonly (readonly [kind: StepKind, key: string])[] = [
@@ -34,7 +35,7 @@ export function Transport() {
         aria-keyshortcuts=","
         onClick={(e) => void step('phase', -1, e.shiftKey)}
       >
-        <Icon name="back" /> {t('back')} <kbd className="key">,</kbd>
+        <Icon name="back" /> {t('back')} <Key name="," />
       </button>
       <button
         type="button"
@@ -52,7 +53,7 @@ export function Transport() {
         aria-keyshortcuts="."
         onClick={(e) => void step('phase', 1, e.shiftKey)}
       >
-        <Icon name="forward" /> {t('step')} <kbd className="key">.</kbd>
+        <Icon name="forward" /> {t('step')} <Key name="." />
       </button>
       <button
         type="button"
