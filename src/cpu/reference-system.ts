@@ -45,8 +45,11 @@ const CR0_ALLOWED = 0xe005003f,
     CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_UMIP | 0x40000 | 0x600;
 const PDPTE_RESERVED_LO = 0x1e6;
 
+/** Bit of leaf 1, EDX. */
+const CPUID_APIC = 1 << 9;
 /** MSRs of the bare processor, and where the vCPU record keeps them. */
 const MSR_TSC = 0x10,
+  MSR_APIC_BASE = 0x1b,
   MSR_EFER = 0xc0000080;
 const MSR_FIELDS: Readonly<Record<number, number>> = {
   372: VCPU.sysenterCs,
@@ -327,7 +330,13 @@ export abstract class SystemAccess extends MemoryAccess {
   cpuid(leaf: number, subleaf: number): readonly [number, number, number, number] {
     const own = this.env?.cpuid?.(leaf >>> 0, subleaf >>> 0);
     const [a, b, c, d] = own ?? cpuidLeaf(this.m.r32(this.v + VCPU.cpuidPolicy), leaf, subleaf);
-    return [a | 0, b | 0, c | 0, d | 0];
+    const apic = leaf === 1 && this.apicOn() ? CPUID_APIC : 0;
+    return [a | 0, b | 0, c | 0, d | apic];
+  }
+  /** CPUID announces the local APIC while IA32_APIC_BASE has it enabled. SDM vol. 3, 10.4.2. */
+  private apicOn(): boolean {
+    const base = this.env === undefined && !this.pv ? this.bus?.readMsr(MSR_APIC_BASE) : undefined;
+    return base !== undefined && (base[0] & 0x800) !== 0;
   }
   invalidate(_addr: number): void {
     this.flushTlb(); // translations are coherent anyway

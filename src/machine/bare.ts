@@ -40,6 +40,8 @@ export interface BareSettings {
   readonly epochSec: number;
   /** Mapped so that it ends at 4 GiB, its last 128 KiB also below 1 MiB. */
   readonly rom?: Uint8Array;
+  /** The ROM's copy below 1 MiB can be written, as shadow RAM behind an ISA chipset. */
+  readonly romShadow?: boolean;
   readonly debugPort?: number;
   readonly postPort?: number;
   readonly exitPort?: number;
@@ -96,6 +98,7 @@ export function createBare(
   board(BOARD.postPort, port(settings.postPort));
   board(BOARD.exitPort, port(settings.exitPort));
   mapRom(frames, rom, ram, romFrames);
+  if (settings.romShadow) board(BOARD.romLowPages, 0);
   resetDevices(chipset);
   resetProcessor(m, true);
   return machine;

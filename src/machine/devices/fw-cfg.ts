@@ -13,6 +13,8 @@ const SIGNATURE = 0x00,
   RAM_SIZE = 0x03,
   NB_CPUS = 0x05,
   MAX_CPUS = 0x0f;
+/** Set in a selector to write an item, which nothing here allows. */
+const WRITE_CHANNEL = 0x4000;
 /** Traditional interface, no DMA. */
 const FEATURES = 1;
 
@@ -45,5 +47,5 @@ export function readItem(c: Chipset): number {
   const { m } = c;
   const offset = m.r32(F + FW_CFG.offset);
   m.w32(F + FW_CFG.offset, offset + 1);
-  return item(c, m.r32(F + FW_CFG.selector) & 0x3fff)[offset] ?? 0;
+  return item(c, m.r32(F + FW_CFG.selector) & ~WRITE_CHANNEL)[offset] ?? 0;
 }
