@@ -6,14 +6,18 @@ const system = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/goog
   existsSync(p),
 );
 
+/** Another port where somebody else already uses this one. */
+const address = `http://127.0.0.1:${process.env['RINGSIDE_PORT'] ?? '4173'}`;
+
 export default defineConfig({
   testDir: 'e2e',
   timeout: 120_000,
-  workers: 1,
+  workers: 2,
+  fullyParallel: true,
   retries: process.env['CI'] ? 2 : 0,
   reporter: [['list']],
   use: {
-    baseURL: 'http://127.0.0.1:4173',
+    baseURL: address,
     viewport: { width: 1280, height: 720 },
     launchOptions: {
       ...(system ? { executablePath: system } : {}),
@@ -29,8 +33,8 @@ export default defineConfig({
     },
   },
   webServer: {
-    command: 'npm run -s build && npm run -s preview',
-    url: 'http://127.0.0.1:4173',
+    command: `npm run -s build && npx vite preview --host 127.0.0.1 --strictPort --port ${new URL(address).port}`,
+    url: address,
     timeout: 120_000,
     reuseExistingServer: true,
   },

@@ -197,7 +197,7 @@ export async function freshPage(
   const browser = context.browser();
   if (!browser) throw new Error('no browser');
   const other = await browser.newContext({
-    baseURL: 'http://127.0.0.1:4173',
+    baseURL: `http://127.0.0.1:${process.env['RINGSIDE_PORT'] ?? '4173'}`,
     viewport: { width: 1280, height: 720 },
   });
   return { page: await other.newPage(), close: () => other.close() };
