@@ -30,9 +30,15 @@ const DE = 1 << 2,
   MSR = 1 << 5,
   PAE = 1 << 6,
   CX8 = 1 << 8,
+  APIC = 1 << 9,
+  SEP = 1 << 11,
   PGE = 1 << 13,
   CMOV = 1 << 15,
+  PSE36 = 1 << 17,
   CLFSH = 1 << 19;
+const COMMON = DE | PSE | TSC | MSR | PAE | CX8 | PGE | CMOV | CLFSH;
+/** Leaf 7, ECX. */
+const UMIP = 1 << 2;
 const HYPERVISOR = 1 << 31;
 const NX = 1 << 20;
 const PHYSICAL_BITS = 36,
@@ -44,14 +50,19 @@ const brand = (leaf: number): CpuidLeaf => {
 };
 
 /** The answer of CPUID for a leaf (EAX) and subleaf (ECX) under a policy; leaves beyond the maximum answer zeros. */
-export function cpuidLeaf(policy: number, leaf: number, _subleaf: number): CpuidLeaf {
+export function cpuidLeaf(policy: number, leaf: number, subleaf: number): CpuidLeaf {
+  const bare = policy !== CPUID_POLICY.pv;
   switch (leaf >>> 0) {
     case 0:
-      return [1, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4)];
-    case 1: {
-      const features = DE | PSE | TSC | MSR | PAE | CX8 | PGE | CMOV | CLFSH;
-      return [SIGNATURE, CLFLUSH_QUADWORDS << 8, policy === CPUID_POLICY.pv ? HYPERVISOR >>> 0 : 0, features];
-    }
+      return [bare ? 7 : 1, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4)];
+    case 1:
+      return bare
+        ? [SIGNATURE, CLFLUSH_QUADWORDS << 8, 0, COMMON | APIC | SEP | PSE36]
+        : [SIGNATURE, CLFLUSH_QUADWORDS << 8, HYPERVISOR >>> 0, COMMON];
+    case 2: // no cache described
+      return bare ? [1, 0, 0, 0] : ZERO;
+    case 7:
+      return bare && subleaf === 0 ? [0, 0, UMIP, 0] : ZERO;
     case 0x80000000:
       return [0x80000008, 0, 0, 0];
     case 0x80000001:

@@ -6,9 +6,20 @@ import { CS, type Seg, SS } from '../isa/types.ts';
 import { CTL, type Frames } from '../memory/frames.ts';
 import { CONTROL, RAM_BASE } from '../memory/map.ts';
 import { type Bus, NO_FRAME } from './bus.ts';
+import { CR0_AM } from './paging.ts';
 import { Double, Values } from './reference-values.ts';
 import { clearTlb, noteFilled, TLB_ENTRIES, tlbTable, validateTlb } from './tlb.ts';
-import { SEG_DB, SEG_NULL, SEGREG, VCPU, VCPU_MODE, WINDOW_BASE, WINDOW_PAGES } from './vcpu.ts';
+import {
+  EFLAGS_AC,
+  SEG_DB,
+  SEG_NULL,
+  SEG_S,
+  SEGREG,
+  VCPU,
+  VCPU_MODE,
+  WINDOW_BASE,
+  WINDOW_PAGES,
+} from './vcpu.ts';
 import { EXECUTE, READ, Walker, WRITE } from './walker.ts';
 
 /** Thrown to end an instruction with the fault that stands in the engine's fault… fields. */
@@ -27,6 +38,9 @@ export const NO_PAGE = 1;
 /** Bits of `flat`: reads and writes need no check but the addition of the base. */
 const FLAT_R = 1,
   FLAT_W = 2;
+
+const CONFORMING = SEG_S | 0xc;
+const VECTOR_AC = 17;
 
 export class MemoryAccess extends Values {
   readonly frames: Frames;
@@ -107,7 +121,9 @@ export class MemoryAccess extends Values {
   protected currentCpl(): number {
     if ((this.m.r32(this.v + VCPU.cr0) & 1) === 0) return 0;
     if ((this.i32[this.flagsAt]! & 0x20000) !== 0) return 3;
-    return this.i32[this.segAt + CS * 4]! & 3;
+    // The level is the DPL of CS, not the RPL one sees: right after PE was set the selector still is a paragraph number.
+    const attr = this.i32[this.segAt + CS * 4 + 3]!;
+    return (attr & CONFORMING) === CONFORMING ? this.i32[this.segAt + CS * 4]! & 3 : (attr >>> 5) & 3;
   }
   protected setCpl(cpl: number): void {
     this.cpl = cpl;
@@ -333,14 +349,32 @@ export class MemoryAccess extends Values {
 
   // ---- the description's view -------------------------------------------------------------------------
   load(seg: Seg, offset: number, size: number): number {
-    return this.readLin(this.linear(seg, offset, size >> 3, false), size);
+    const lin = this.linear(seg, offset, size >> 3, false);
+    this.observe(lin, size >> 3, false);
+    return this.readLin(lin, size);
   }
   store(seg: Seg, offset: number, size: number, value: number): void {
-    this.writeLin(this.linear(seg, offset, size >> 3, true), size, value);
+    const lin = this.linear(seg, offset, size >> 3, true);
+    this.observe(lin, size >> 3, true);
+    this.writeLin(lin, size, value);
   }
+  /** Alignment check (SDM vol. 3, 6.15, interrupt 17) and data breakpoints of an ordinary access. */
+  private observe(lin: number, bytes: number, write: boolean): void {
+    if ((lin & (bytes - 1)) !== 0 && this.user) this.checkAlignment();
+    if (this.watching !== 0) this.noteData(lin, bytes, write);
+  }
+  private checkAlignment(): void {
+    const asked =
+      (this.i32[this.flagsAt]! & EFLAGS_AC) !== 0 && (this.m.r32(this.v + VCPU.cr0) & CR0_AM) !== 0;
+    if (asked) this.raise(VECTOR_AC, 0);
+  }
+  /** Data breakpoints that are enabled. */
+  protected watching = 0;
+  protected noteData(_lin: number, _length: number, _write: boolean): void {}
   /** Reads what will be written back: the checks are those of a write. */
   loadForWrite(seg: Seg, offset: number, size: number): number {
     const lin = this.linear(seg, offset, size >> 3, true);
+    this.observe(lin, size >> 3, false);
     if (this.storeHook === undefined && (this.hostWrite(lin) < 0 || (lin & 0xfff) > 4096 - (size >> 3))) {
       this.probeLin(lin, size >> 3, true, this.user);
     }
@@ -348,11 +382,13 @@ export class MemoryAccess extends Values {
   }
   loadW(seg: Seg, offset: number): Double {
     const lin = this.linear(seg, offset, 8, false);
+    this.observe(lin, 8, false);
     this.probeLin(lin, 8, false, this.user);
     return new Double(this.readLin(lin, 32), this.readLin((lin + 4) | 0, 32));
   }
   storeW(seg: Seg, offset: number, value: Double): void {
     const lin = this.linear(seg, offset, 8, true);
+    this.observe(lin, 8, true);
     if (this.storeHook?.(lin >>> 0, 64, value.lo, value.hi)) return;
     this.probeLin(lin, 8, true, this.user);
     if ((lin & 7) !== 0) {

@@ -12,11 +12,11 @@ import { cpuidLeaf } from './cpuid.ts';
 import { REFUSED, type SystemEnv } from './engine.ts';
 import {
   CR0_CD,
+  CR0_ET,
   CR0_NW,
   CR0_PE,
   CR0_PG,
   CR4_DE,
-  CR4_MCE,
   CR4_PAE,
   CR4_PCE,
   CR4_PGE,
@@ -28,7 +28,17 @@ import {
 } from './paging.ts';
 import { Double } from './reference-values.ts';
 import { FAULT, MemoryAccess } from './reference-memory.ts';
-import { EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM, DOMID_OFFSET, EXIT, VCPU } from './vcpu.ts';
+import {
+  DOMID_OFFSET,
+  EFLAGS_AC,
+  EFLAGS_IF,
+  EFLAGS_NT,
+  EFLAGS_RF,
+  EFLAGS_TF,
+  EFLAGS_VM,
+  EXIT,
+  VCPU,
+} from './vcpu.ts';
 
 /** Thrown when the hypervisor's environment refuses a step of an emulation. */
 export const REFUSAL = { name: 'refusal' };
@@ -40,9 +50,11 @@ const IF_BIT = 9,
   VM_BIT = 17,
   VIF_BIT = 19,
   VIP_BIT = 20;
+/** Bits of CR0 that exist: writes to others are ignored. Bits of CR4 that CPUID announces: others are reserved. */
 const CR0_ALLOWED = 0xe005003f,
-  CR4_ALLOWED =
-    CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_UMIP | 0x40000 | 0x600;
+  CR4_ALLOWED = CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_PGE | CR4_PCE | CR4_UMIP;
+/** Changes that load the PDPTE registers again; writing CR3 always does. SDM vol. 3, 4.4.1. */
+const RELOADS = { cr0: CR0_PG | CR0_CD | CR0_NW, cr3: 0, cr4: CR4_PAE | CR4_PGE | CR4_PSE } as const;
 const PDPTE_RESERVED_LO = 0x1e6;
 
 /** Bit of leaf 1, EDX. */
@@ -56,6 +68,8 @@ const MSR_FIELDS: Readonly<Record<number, number>> = {
   373: VCPU.sysenterEsp,
   374: VCPU.sysenterEip,
 };
+/** Registers of the family that operating systems touch unasked: platform ID, power-on settings, microcode update and revision. All zero. */
+const INERT_MSRS: ReadonlySet<number> = new Set([0x17, 0x2a, 0x79, 0x8b]);
 /** Words of the vCPU record behind the names of sys that are plain fields. */
 const FIELDS: Readonly<Record<string, number>> = {
   cr0: VCPU.cr0,
@@ -169,14 +183,19 @@ export abstract class SystemAccess extends MemoryAccess {
   private setDebug(n: number, value: number): void {
     let fixed = value;
     if (n === 6) fixed = (value & 0xe00f) | 0xffff0ff0;
-    if (n === 7) fixed = (value & 0xffff2fff) | 0x400;
+    if (n === 7) fixed = (value & 0xffff27ff) | 0x400;
     this.m.w32(this.v + VCPU.dr + 4 * n, fixed);
+    this.noteDebug();
   }
 
   private setControl(name: 'cr0' | 'cr3' | 'cr4', value: number): void {
-    this.m.w32(this.v + VCPU[name], name === 'cr0' ? value | 0x10 : value);
-    if (this.usesPdptes()) this.loadPdptes(true);
+    const { m, v } = this;
+    const changed = m.r32(v + VCPU[name]) ^ value;
+    m.w32(v + VCPU[name], name === 'cr0' ? (value & CR0_ALLOWED) | CR0_ET : value);
+    if (this.usesPdptes() && (changed & RELOADS[name]) !== 0) this.loadPdptes(true);
+    else if (name === 'cr3' && this.usesPdptes()) this.loadPdptes(true);
     this.setCpl(this.currentCpl());
+    this.noteDebug();
     this.flushTlb();
     this.validate();
   }
@@ -203,16 +222,16 @@ export abstract class SystemAccess extends MemoryAccess {
     const { m, v } = this;
     const paging = (m.r32(v + VCPU.cr0) & CR0_PG) !== 0,
       pae = (m.r32(v + VCPU.cr4) & CR4_PAE) !== 0;
+    const changed = m.r32(v + (n === 0 ? VCPU.cr0 : n === 3 ? VCPU.cr3 : VCPU.cr4)) ^ value;
     let bad = false,
       load = false;
     if (n === 0) {
       bad = (value & CR0_PG) !== 0 && (value & CR0_PE) === 0;
       bad ||= (value & CR0_NW) !== 0 && (value & CR0_CD) === 0;
-      bad ||= (value & ~CR0_ALLOWED) !== 0;
-      load = (value & CR0_PG) !== 0 && !paging && pae;
+      load = (value & CR0_PG) !== 0 && pae && (changed & RELOADS.cr0) !== 0;
     } else if (n === 4) {
       bad = (value & ~CR4_ALLOWED) !== 0;
-      load = paging && (value & CR4_PAE) !== 0 && !pae;
+      load = paging && (value & CR4_PAE) !== 0 && (changed & RELOADS.cr4) !== 0;
     } else load = paging && pae;
     if (bad) this.raise(VECTOR_GP, 0);
     if (load && !this.pv) this.loadPdptes(false, n === 3 ? value : m.r32(v + VCPU.cr3));
@@ -299,6 +318,7 @@ export abstract class SystemAccess extends MemoryAccess {
     const { m, v } = this;
     if (index === MSR_TSC) return this.tsc();
     if (index === (MSR_EFER | 0)) return new Double(m.r32(v + VCPU.efer), 0);
+    if (INERT_MSRS.has(index)) return new Double(0, 0);
     const field = MSR_FIELDS[index];
     if (field !== undefined) return new Double(m.r32(v + field), 0);
     const device = this.pv ? undefined : this.bus?.readMsr(index >>> 0);
@@ -321,6 +341,7 @@ export abstract class SystemAccess extends MemoryAccess {
       this.flushTlb();
     } else {
       const field = MSR_FIELDS[index];
+      if (INERT_MSRS.has(index)) return;
       if (field !== undefined) m.w32(v + field, value.lo);
       else if (this.pv || !this.bus?.writeMsr(index >>> 0, value.lo >>> 0, value.hi >>> 0))
         this.raise(VECTOR_GP, 0);
@@ -355,9 +376,10 @@ export abstract class SystemAccess extends MemoryAccess {
     this.ip = eip;
     this.gated = true;
   }
-  holdTraps(): void {}
-  taskTrap(): void {}
-  checkDr(_n: number): void {}
+  abstract holdTraps(): void;
+  abstract taskTrap(): void;
+  abstract checkDr(n: number): void;
+  protected abstract noteDebug(): void;
   missing(what: string): void {
     this.missingFeature(what);
   }
@@ -384,8 +406,11 @@ export abstract class SystemAccess extends MemoryAccess {
     }
     this.setSegment(SS, entry.ss);
     this.i32[this.gprAt + 4] = entry.esp;
-    const off = EFLAGS_TF | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM | (entry.clearIf !== 0 ? 1 << IF_BIT : 0);
-    this.i32[this.flagsAt] = this.i32[this.flagsAt]! & ~off;
+    // Real-address mode leaves NT alone and clears AC (SDM vol. 2, INT n).
+    const real = (this.m.r32(this.v + VCPU.cr0) & CR0_PE) === 0;
+    const off = EFLAGS_TF | EFLAGS_RF | (real ? EFLAGS_AC : EFLAGS_NT | EFLAGS_VM);
+    const masked = entry.clearIf !== 0 ? EFLAGS_IF : 0;
+    this.i32[this.flagsAt] = this.i32[this.flagsAt]! & ~(off | masked);
     this.setSegment(CS, entry.cs);
     this.next = entry.eip;
     this.gated = true;

@@ -17,6 +17,8 @@ import {
   REFUSED,
   type SystemEnv,
 } from './engine.ts';
+import { CR0_EM, CR0_TS } from './paging.ts';
+import { DR6_BS } from './debug.ts';
 import { type CodePage, makeOperation, type Operation } from './operation.ts';
 import { NO_PAGE } from './reference-memory.ts';
 import { FAULT, REFUSAL } from './reference-system.ts';
@@ -25,10 +27,10 @@ import { sensitivity, WatchedAccess } from './silent.ts';
 import { EFLAGS_IF, EFLAGS_RF, EFLAGS_TF, EXIT, type ExitReason, VCPU, VCPU_INTR } from './vcpu.ts';
 
 const VECTOR_DB = 1,
+  VECTOR_NM = 7,
   VECTOR_DF = 8,
   VECTOR_GP = 13,
   VECTOR_PF = 14;
-const DR6_BS = 0x4000;
 const VERSIONS = cacheArea('frameVersion') >>> 2;
 const CACHE_EPOCH = (CONTROL + CTL.cacheEpoch) >>> 2;
 const T_AT = HEADER + MACHINE.T,
@@ -58,6 +60,8 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
   protected ticks = 0;
   protected retired = 0;
   private again = false;
+  /** RF was set when the instruction under way began. */
+  private resuming = false;
   /** Word index of VCPU.intr. */
   protected intrAt = 0;
 
@@ -98,6 +102,8 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
     }
     this.bindRegisters(v);
     this.bindMemory(v);
+    this.resuming = false;
+    this.noteDebug();
     this.intrAt = (v + VCPU.intr) >>> 2;
     this.exit = EXIT.budget;
     this.ip = m.r32(v + VCPU.eip) | 0;
@@ -131,6 +137,7 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
   /** Runs the instruction at CS:EIP, or throws FAULT. */
   protected stepOne(): void {
     const lin = (this.csBase + this.ip) | 0;
+    if (this.armed !== 0) this.checkCode(lin);
     let op: Operation | undefined;
     if ((lin & ~0xfff) === this.codeLin) {
       op = this.codePage!.ops[lin & 0xfff];
@@ -156,19 +163,21 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
     return (asked & VCPU_INTR.line) !== 0 && (this.i32[this.flagsAt]! & EFLAGS_IF) !== 0;
   }
 
-  /** Runs one instruction to its end: it retires, counts its tick, and single-steps if TF asks. */
+  /** Runs one instruction to its end: it retires, counts its tick, and what it met of debug conditions is delivered. */
   private step(op: Operation): void {
     const traced = this.i32[this.flagsAt]! & (EFLAGS_TF | EFLAGS_RF);
-    if (traced !== 0) this.gated = false;
+    const close = traced | this.armed;
+    if (close !== 0) this.beforeTraced(traced);
     if (op.sensitive !== 0 && this.pv && this.cpl !== 0) this.compareBefore(op);
     this.execute(op);
     this.ip = this.next;
     this.left--;
     this.ticks++;
-    if (this.again) this.again = false;
+    const again = this.again;
+    if (again) this.again = false;
     else this.retired++;
     if (this.native !== undefined) this.compareAfter(op);
-    if (traced !== 0) this.afterTraced(traced);
+    if ((close | this.armed) !== 0) this.afterTraced(traced, again);
     if (this.shadowed !== 0) this.shadowed--;
   }
 
@@ -187,22 +196,52 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
     op.run<number, Double>(this, op.a!, op.b!, op.c!);
   }
 
-  private afterTraced(traced: number): void {
-    if ((traced & EFLAGS_RF) !== 0) this.i32[this.flagsAt] = this.i32[this.flagsAt]! & ~EFLAGS_RF;
-    // A software interrupt clears TF on its way in: the trap waits for the return (SDM vol. 3, 17.3.1.4).
-    if ((traced & EFLAGS_TF) === 0 || this.gated || this.shadowed === 2 || this.exit !== EXIT.budget) return;
-    const { m, v } = this;
-    m.w32(v + VCPU.dr + 24, m.r32(v + VCPU.dr + 24) | DR6_BS);
+  /** RF counts for one instruction; what a fault leaves behind has it set again. */
+  private beforeTraced(traced: number): void {
+    this.gated = false;
+    this.held = false;
+    this.hits = 0;
+    this.resuming = (traced & EFLAGS_RF) !== 0;
+    if (this.resuming) this.i32[this.flagsAt] = this.i32[this.flagsAt]! & ~EFLAGS_RF;
+  }
+  /**
+   * Debug traps behind an instruction: breakpoints it met, single step if TF was set before it, the T flag of a new task. `again`: it is a
+   * string instruction midway. A software interrupt clears TF on its way in: the trap waits for the return (SDM vol. 3, 17.3.1.4).
+   */
+  private afterTraced(traced: number, again: boolean): void {
+    if (this.resuming && again) this.i32[this.flagsAt] = this.i32[this.flagsAt]! | EFLAGS_RF;
+    this.resuming = false;
+    let bits = this.hits | this.takeWaiting();
+    this.hits = 0;
+    if (this.held) {
+      this.letWait(bits);
+      return;
+    }
+    if ((traced & EFLAGS_TF) !== 0 && !this.gated) bits |= DR6_BS;
+    bits |= this.takeTaskTrap();
+    if (bits === 0 || !this.awake()) return;
+    this.tellDebug(bits);
     this.faultVector = VECTOR_DB;
     this.faultHasCode = false;
-    this.deliverEvent(false);
+    this.deliverEvent(again);
+  }
+  /** A debug trap ends the halt of its own HLT; any other end of the run stands. */
+  private awake(): boolean {
+    if (this.exit === EXIT.halt) {
+      this.m.w32(this.v + VCPU.halted, 0);
+      this.exit = EXIT.budget;
+    }
+    return this.exit === EXIT.budget;
   }
 
   // ---- exceptions -------------------------------------------------------------------------------------
   private deliverFault(): void {
     this.native = undefined;
     this.again = false;
-    this.deliverEvent(true);
+    if (this.resuming) this.i32[this.flagsAt] = this.i32[this.flagsAt]! | EFLAGS_RF;
+    this.resuming = false;
+    // An instruction breakpoint leaves RF to its handler (SDM vol. 3, 17.3.1.1).
+    this.deliverEvent(this.faultVector !== VECTOR_DB);
   }
 
   interrupt(v: number, vector: number, kind: 'external' | 'nmi'): ExitReason {
@@ -235,8 +274,16 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
           this.left--;
           this.ticks++;
           this.shadowed = 0;
+          if (this.armed !== 0) this.takeWaiting();
         }
-        return;
+        const trap = this.takeTaskTrap();
+        if (trap === 0) return;
+        this.tellDebug(trap);
+        this.faultVector = VECTOR_DB;
+        this.faultHasCode = false;
+        severity = BENIGN;
+        fault = false;
+        continue;
       } catch (thrown) {
         if (thrown !== FAULT) throw thrown;
       }
@@ -265,6 +312,9 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
 
   /** Bytes that are no instruction: named in a record, then #UD, or #GP(0) when there are too many. */
   private refuseBytes(insn: Insn): never {
+    // Without a floating-point unit EM and TS still decide first (SDM vol. 3, 2.5).
+    if (insn.coprocessor && (this.m.r32(this.v + VCPU.cr0) & (CR0_EM | CR0_TS)) !== 0)
+      this.raise(VECTOR_NM, undefined);
     this.nameBytes(insn);
     this.raise(insn.tooLong ? VECTOR_GP : 6, insn.tooLong ? 0 : undefined);
   }

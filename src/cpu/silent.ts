@@ -9,7 +9,8 @@ import { TASK_SWITCH } from '../isa/microcode/task.ts';
 import { CS, type Insn, type Seg, SS } from '../isa/types.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
 import type { Operation } from './operation.ts';
-import { FAULT, SystemAccess } from './reference-system.ts';
+import { DebugAccess } from './reference-debug.ts';
+import { FAULT } from './reference-memory.ts';
 import { BELIEF, EFLAGS_IF, EFLAGS_IOPL, VCPU } from './vcpu.ts';
 
 /** Operations that show a description to be sensitive, and those that take it out of the comparison. */
@@ -121,7 +122,7 @@ function ownRights(registers: Int32Array, before: Int32Array, rights: number): v
   }
 }
 
-export abstract class WatchedAccess extends SystemAccess {
+export abstract class WatchedAccess extends DebugAccess {
   /** Set while a comparison waits for the real run. */
   protected native: Native | undefined = undefined;
   private nativeEip = 0;

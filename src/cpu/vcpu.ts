@@ -60,6 +60,7 @@ export const VCPU = layout('VCPU', {
   cpuidPolicy: 'u32',
   intr: 'u32', // bare: VCPU_INTR, what devices ask of the processor
   nmiBlocked: 'u32', // bare: an NMI is being handled, until the next IRET
+  pendingDebug: 'u32', // bare: breakpoints met at MOV SS or POP SS, reported after the next instruction; see reference-debug.ts
 });
 
 /** Where a DOMAIN record keeps its domid: all that a processor knows of domains, for the records it writes. */

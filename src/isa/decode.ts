@@ -150,14 +150,18 @@ function layOut(): void {
 }
 layOut();
 
+/** 1: an instruction for the floating-point unit. */
+const COPROCESSOR = new Uint8Array(MAP_SIZE);
 /** Reason by opcode where a row of table-missing.ts speaks of it. */
 const MISSING: readonly (string | undefined)[] = (() => {
   const reasons = new Array<string | undefined>(MAP_SIZE).fill(undefined);
-  for (const [range, reason] of MISSING_ROWS) {
+  for (const [range, reason, kind] of MISSING_ROWS) {
     const map = range.startsWith('0f ') ? 0x100 : 0;
     const [first, last] = (map ? range.slice(3) : range).split('-');
-    for (let op = Number.parseInt(first!, 16); op <= Number.parseInt(last!, 16); op++)
+    for (let op = Number.parseInt(first!, 16); op <= Number.parseInt(last!, 16); op++) {
       reasons[map | op] ??= reason;
+      if (kind === 'coprocessor') COPROCESSOR[map | op] = 1;
+    }
   }
   return reasons;
 })();
@@ -507,7 +511,10 @@ export function decode(fetch: (i: number) => number, csD: boolean): Insn {
   if (d.tooLong) return d.refuse(TOO_LONG);
   const id = d.lookUp(first);
   if (d.tooLong) return d.refuse(TOO_LONG);
-  if (id === 0) return d.refuse(d.reason());
+  if (id === 0) {
+    const insn = d.refuse(d.reason());
+    return COPROCESSOR[d.opcode] === 1 ? { ...insn, coprocessor: true } : insn;
+  }
   const form = TABLE[id]!;
   if (form.size === 16 || form.size === 32) d.opSize = form.size;
   const specs = SPECS[id]!;

@@ -1,10 +1,11 @@
 // Why bytes outside the table are refused: a reason for every opcode that is not a row, so that #UD always has
 // a name. Ranges of the one-byte map are written 'd8-df', of the two-byte map '0f 10-17'; the first match wins.
+// 'coprocessor' marks those that CR0.EM and CR0.TS make #NM.
 
-export const MISSING_ROWS: readonly (readonly [range: string, reason: string])[] = [
+export const MISSING_ROWS: readonly (readonly [range: string, reason: string, kind?: 'coprocessor'])[] = [
   ['c4-c5', 'VEX prefix: AVX is not implemented'],
   ['62-62', 'EVEX prefix: AVX-512 is not implemented'],
-  ['d8-df', 'x87 floating point is not implemented'],
+  ['d8-df', 'x87 floating point is not implemented', 'coprocessor'],
   ['0f 04-04', 'reserved opcode'],
   ['0f 05-05', 'SYSCALL is not implemented in 32-bit mode'],
   ['0f 07-07', 'SYSRET is not implemented in 32-bit mode'],

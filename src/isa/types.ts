@@ -89,4 +89,6 @@ export interface Insn {
   readonly invalid?: string;
   /** The instruction is longer than 15 bytes: #GP(0), not #UD (SDM vol. 3, 6.15). `invalid` is set too. */
   readonly tooLong?: boolean;
+  /** An instruction for the floating-point unit that is not there: CR0.EM and CR0.TS make it #NM. `invalid` is set too. */
+  readonly coprocessor?: boolean;
 }

@@ -20,15 +20,22 @@ import {
 /** Attributes of every segment in virtual-8086 mode: present, DPL 3, writable data, 16 bits. */
 const VM86_ATTR = 0xf3;
 
-/** A segment in real-address or virtual-8086 mode: base is the selector times 16. In real mode limit and attributes stay. */
+/** What a register that was null gets in real-address mode: it can be used again. */
+const REAL_ATTR = 0x93;
+
+/**
+ * A segment in real-address or virtual-8086 mode: base is the selector times 16. In real mode limit and attributes stay, as they were
+ * loaded in protected mode.
+ */
 export function realSegment<V, W>(b: Builder<V, W>, seg: Seg, sel: V): SegmentValue<V> {
   const old = b.segment(seg),
-    vm = b.sys('vm');
+    vm = b.sys('vm'),
+    unusable = isZero(b, lacks(b, old.attr, SEG_NULL_BIT));
   return {
     sel,
     base: b.shl(sel, b.const(4)),
-    limit: b.select(vm, b.const(0xffff), old.limit),
-    attr: b.select(vm, b.const(VM86_ATTR), old.attr),
+    limit: b.select(b.or(vm, unusable), b.const(0xffff), old.limit),
+    attr: b.select(vm, b.const(VM86_ATTR), b.select(unusable, b.const(REAL_ATTR), old.attr)),
   };
 }
 
