@@ -89,6 +89,8 @@ for (const { file, path, text } of files) {
     !isTest(file) &&
     layer !== 'memory' &&
     !file.startsWith('src/cpu/reference') &&
+    !file.startsWith('src/cpu/interpreter') &&
+    !file.startsWith('src/cpu/lockstep') &&
     !file.startsWith('src/cpu/mmu') &&
     !file.startsWith('src/cpu/tlb') &&
     !file.startsWith('src/cpu/walker') &&
@@ -106,6 +108,7 @@ for (const { file, path, text } of files) {
   if (
     !isTest(file) &&
     file !== 'src/lab/narrate/names.ts' &&
+    file !== 'src/cpu/interpreter-frequent.ts' &&
     ['cpu', 'machine', 'toolstack', 'lab'].includes(layer)
   ) {
     lines(

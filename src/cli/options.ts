@@ -1,7 +1,7 @@
 // The options of `ringside boot`, parsed and checked: whatever is wrong is named, with what would be right.
 
 import { parseArgs } from 'node:util';
-import { ENGINES, type EngineName } from '../cpu/engine.ts';
+import { DEFAULT_ENGINE, ENGINES, type EngineName } from '../cpu/engine.ts';
 
 export class UsageError extends Error {}
 
@@ -154,7 +154,7 @@ export function bootOptions(argv: string[]): BootOptions {
   if (o.type !== undefined && o.type !== 'pv' && o.type !== 'bare')
     throw new UsageError(`--type knows pv and bare, not “${o.type}”`);
   const onBare = o.type === 'bare';
-  const engine = (o.engine ?? 'reference') as EngineName;
+  const engine = (o.engine ?? DEFAULT_ENGINE) as EngineName;
   if (!ENGINES.includes(engine))
     throw new UsageError(`--engine knows ${ENGINES.join(', ')}, not “${o.engine}”`);
   if (positionals.length > 1)

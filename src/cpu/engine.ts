@@ -9,6 +9,8 @@ import type { ExitReason } from './vcpu.ts';
 
 export const ENGINES = ['reference', 'interpreter'] as const;
 export type EngineName = (typeof ENGINES)[number];
+/** What runs where nobody has asked for another. */
+export const DEFAULT_ENGINE: EngineName = 'interpreter';
 /** An engine by name, with the compiled module if it needs one: see Platform.code. */
 export type EngineChoice = EngineName | { readonly name: EngineName; readonly code: WebAssembly.Module };
 

@@ -1,6 +1,7 @@
 // Run control as a person uses it, on the real machine: steps of every kind both ways, edits and branches, breakpoints, links.
 
 import { describe, expect, it } from 'vitest';
+import { engineChoice } from '../cli/engine-code.ts';
 import { Controller } from './controller.ts';
 import { decodeLink } from './link.ts';
 import { images, labOf, pingPong } from './testing.ts';
@@ -17,6 +18,7 @@ async function open(
     images,
     imageMap: () => undefined,
     shared: false,
+    engine: () => Promise.resolve(engineChoice('interpreter', false)),
     publish: (s) => {
       last = s;
       published.push(s);

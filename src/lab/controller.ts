@@ -7,6 +7,7 @@ import { stopReason } from '../machine/stop.ts';
 import type { RunResult } from '../machine/run.ts';
 import type { Snapshot } from '../machine/snapshot.ts';
 import { HEADER } from '../memory/map.ts';
+import type { EngineChoice } from '../cpu/engine.ts';
 import { allocate } from '../memory/memory.ts';
 import { createMachine } from '../toolstack/assemble.ts';
 import { COUNT_TYPE, MACHINE } from '../trace/recorder.ts';
@@ -74,6 +75,8 @@ export interface Host {
   publish(state: LabState): void;
   /** Called with a new machine before it runs: further hosts attach here. `guests` is the number of guest domains. */
   attach?(timeline: Timeline, guests: number): Promise<void>;
+  /** The engine of new machines; without it the reference engine. */
+  engine?(): Promise<EngineChoice>;
 }
 
 interface BranchData extends Branch {
@@ -106,8 +109,10 @@ export class Controller {
 
   async boot(config: LabConfig, log: readonly InputEntry[] = [], target?: Moment): Promise<void> {
     this.publish({ ...EMPTY, phase: 'loading', isolated: this.host.shared, config });
+    const engine = await this.host.engine?.();
     const m = allocate(config.memoryMiB, this.host.shared);
-    const machine = createMachine(m, { sliceTicks: config.sliceTicks, epochSec: config.epochSec });
+    const { sliceTicks, epochSec } = config;
+    const machine = createMachine(m, { sliceTicks, epochSec }, engine);
     startAll(machine, config, this.host.images);
     const timeline = new Timeline(machine, this.host.images, { hostSlice: 20_000 });
     await this.host.attach?.(timeline, config.domains.length);

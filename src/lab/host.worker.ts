@@ -11,7 +11,7 @@ const scope = self as unknown as {
 };
 
 scope.onmessage = ({ data }) => {
-  const machine = attachMachine(new Memory(data.buffer));
+  const machine = attachMachine(new Memory(data.memory), data.engine);
   scope.postMessage('ready');
   hostLoop(machine, data.host, () => performance.now());
 };

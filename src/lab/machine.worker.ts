@@ -1,10 +1,12 @@
 // The machine worker: host 0, run control and history. Speaks the union of messages.ts and nothing else.
 
 import { Controller } from './controller.ts';
+import type { EngineChoice } from '../cpu/engine.ts';
 import { CTL } from '../memory/frames.ts';
 import { CONTROL } from '../memory/map.ts';
 import type { Memory } from '../memory/memory.ts';
 import { coordinate } from './host-loop.ts';
+import { fetchEngine } from './engine-code.ts';
 import { type FromWorker, type HostStart, IMMEDIATE, type ToWorker } from './messages.ts';
 import type { Timeline } from './timeline.ts';
 import type { ImageMap } from './types.ts';
@@ -30,6 +32,9 @@ const breathe = (): Promise<void> =>
 
 const shared = (self as unknown as { crossOriginIsolated?: boolean }).crossOriginIsolated === true;
 
+let compiled: Promise<EngineChoice> | undefined;
+const engine = (): Promise<EngineChoice> => (compiled ??= fetchEngine(shared));
+
 // A worker for each guest domain. The hosts of the machine before are told to quit when a new one is attached.
 let hosts: Worker[] = [];
 let oldMemory: Memory | undefined;
@@ -45,10 +50,11 @@ async function attach(timeline: Timeline, guests: number): Promise<void> {
   hosts = [];
   for (let host = 1; host <= guests; host++) {
     const worker = new Worker(new URL('./host.worker.ts', import.meta.url), { type: 'module' });
+    const start: HostStart = { memory: m.wasm!, host, engine: await engine() };
     await new Promise<void>((resolve, reject) => {
       worker.onmessage = () => resolve();
       worker.onerror = (event) => reject(new Error(`host ${host} failed to start: ${event.message}`));
-      worker.postMessage({ buffer: m.buffer as SharedArrayBuffer, host } satisfies HostStart);
+      worker.postMessage(start);
     });
     hosts.push(worker);
   }
@@ -57,6 +63,7 @@ async function attach(timeline: Timeline, guests: number): Promise<void> {
 
 const controller = new Controller({
   attach,
+  engine,
   now: () => performance.now(),
   breathe,
   images: (sha256) => images.get(sha256),

@@ -1,5 +1,6 @@
 // Everything that crosses between page and machine worker, as one union each way. An unknown message throws on either side.
 
+import type { EngineChoice } from '../cpu/engine.ts';
 import type {
   Breakpoint,
   Direction,
@@ -69,8 +70,9 @@ export const IMMEDIATE: ReadonlySet<Request['op']> = new Set([
   'console',
 ]);
 
-/** To a further host: the memory and its number. */
+/** To a further host: the memory, its number, and what runs there. */
 export interface HostStart {
-  readonly buffer: SharedArrayBuffer;
+  readonly memory: WebAssembly.Memory;
   readonly host: number;
+  readonly engine: EngineChoice;
 }

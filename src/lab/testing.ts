@@ -2,6 +2,8 @@
 
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
+import { engineChoice } from '../cli/engine-code.ts';
+import { DEFAULT_ENGINE, type EngineName } from '../cpu/engine.ts';
 import { allocate } from '../memory/memory.ts';
 import { createMachine, type XenMachine } from '../toolstack/assemble.ts';
 import { startAll } from './inputs.ts';
@@ -52,12 +54,14 @@ export const pingPong = (count = 6): LabConfig =>
 /** Builds the machine of a configuration and a Timeline at its start. */
 export function start(
   config: LabConfig,
-  options: TimelineOptions = {},
+  options: TimelineOptions & { readonly engine?: EngineName } = {},
 ): { machine: XenMachine; timeline: Timeline } {
-  const machine = createMachine(allocate(config.memoryMiB, false), {
-    sliceTicks: config.sliceTicks,
-    epochSec: config.epochSec,
-  });
+  const { sliceTicks, epochSec } = config;
+  const machine = createMachine(
+    allocate(config.memoryMiB, false),
+    { sliceTicks, epochSec },
+    engineChoice(options.engine ?? DEFAULT_ENGINE, false),
+  );
   startAll(machine, config, images);
   const timeline = new Timeline(machine, images, options);
   timeline.log.append({ kind: 'closeInput' });

@@ -13,7 +13,9 @@ import { findDomain } from '../hypervisor/state.ts';
 import { runMachine } from '../machine/run.ts';
 import { stopReason } from '../machine/stop.ts';
 import { HEADER } from '../memory/map.ts';
-import { Memory } from '../memory/memory.ts';
+import { engineChoice } from '../cli/engine-code.ts';
+import { DEFAULT_ENGINE } from '../cpu/engine.ts';
+import { allocate } from '../memory/memory.ts';
 import { MACHINE } from '../trace/recorder.ts';
 import { decodeRecord, type TraceRecord } from '../trace/records.ts';
 import { createMachine, type XenMachine } from './assemble.ts';
@@ -28,8 +30,12 @@ class Boot {
   readonly records: TraceRecord[] = [];
 
   constructor(bytes: Uint8Array, memoryMiB: number) {
-    const m = new Memory(new ArrayBuffer(80 << 20));
-    this.machine = createMachine(m, { sliceTicks: 30_000, epochSec: 1_790_000_000 });
+    const m = allocate(80, false);
+    this.machine = createMachine(
+      m,
+      { sliceTicks: 30_000, epochSec: 1_790_000_000 },
+      engineChoice(DEFAULT_ENGINE, false),
+    );
     const { trace, x } = this.machine;
     trace.onFull = () => this.collect();
     const domid = buildDomain(x, { name: 'guest', image: parseKernel(bytes), memoryMiB, cmdline: '' });
