@@ -246,10 +246,11 @@ export function rtcWrite(c: Chipset, value: number): void {
     m.w8(R + r, value);
     if (was) thaw(c, into);
   } else if (r === A || r === B) {
-    if (was) freeze(c);
-    m.w8(R + r, r === A ? value & 0x7f : (value & B_SET) !== 0 ? value & ~B_UIE : value);
-    if (running(c)) thaw(c, into);
-    else m.w64(R + RTC.anchor, c.T);
+    const b = r === B && (value & B_SET) !== 0 ? value & ~B_UIE : value;
+    if (was && (r === A ? ((value >> 4) & 7) !== 2 : (value & B_SET) !== 0)) freeze(c);
+    m.w8(R + r, r === A ? value & 0x7f : b);
+    if (!running(c)) m.w64(R + RTC.anchor, c.T);
+    else if (!was) thaw(c, into);
   } else m.w8(R + r, value);
   syncRtc(c);
   c.leave();
