@@ -51,8 +51,12 @@ const TYPE_LDT = 2,
   CR0_PG = 0x80000000;
 /** DR7.L0-L3 and LE: what a task switch clears. */
 const LOCAL_BREAKPOINTS = 0x155;
-/** A code segment of level 0 that cannot be used: what CS holds until the new one is checked. */
-const NO_CODE = SEG_NULL_BIT | 0x9b;
+/**
+ * A code segment of level 0 that cannot be used: what CS holds until the new one is checked. While SS is not there yet the level counts as
+ * 3, so that a fault finds its stack in the new TSS.
+ */
+const NO_CODE = SEG_NULL_BIT | 0x9b,
+  LEVEL_3 = 0x60;
 
 /** Offsets of a 32-bit and a 16-bit TSS. SDM vol. 3, figures 7-2 and 7-10. */
 const EIP = [0x20, 0x0e] as const,
@@ -236,9 +240,7 @@ function loadNew<V, W>(b: Builder<V, W>, kind: SwitchKind, next: Task<V>): void 
   const zero = b.const(0);
   const hollow = (seg: Seg): SegmentValue<V> => {
     const sel = selectors[SEGS.indexOf(seg)]!;
-    const level = b.shl(rplOf(b, sel), b.const(5));
-    const attr = seg === CS ? b.or(level, b.const(NO_CODE)) : b.const(SEG_NULL_BIT);
-    return { sel, base: zero, limit: zero, attr };
+    return { sel, base: zero, limit: zero, attr: b.const(seg === CS ? NO_CODE | LEVEL_3 : SEG_NULL_BIT) };
   };
   for (const seg of SEGS) b.setSegment(seg, hollow(seg));
   b.setSys('ldtr', ldt);
@@ -305,6 +307,8 @@ function loadStack<V, W>(b: Builder<V, W>, sel: V, cpl: V, ext: V): void {
   b.faultIf(isZero(b, b.and(b.eq(rplOf(b, sel), cpl), b.eq(dplOf(b, d), cpl))), TS, code);
   markAccessed(b, d);
   b.setSegment(SS, segmentValue(b, sel, d));
+  const { sel: cs, base, limit } = b.segment(CS);
+  b.setSegment(CS, { sel: cs, base, limit, attr: b.or(b.shl(cpl, b.const(5)), b.const(NO_CODE)) });
 }
 
 function loadData<V, W>(b: Builder<V, W>, seg: Seg, sel: V, cpl: V, ext: V): void {
