@@ -2,7 +2,7 @@
 
 import AxeBuilder from '@axe-core/playwright';
 import { expect, test } from '@playwright/test';
-import { Lab, THEMES } from './support/lab.ts';
+import { Lab, LANGS, THEMES } from './support/lab.ts';
 
 const SIZES = [
   { name: '1280×720', options: { viewport: { width: 1280, height: 720 } } },
@@ -22,7 +22,7 @@ for (const { name, options } of SIZES) {
   for (const theme of THEMES) {
     test.describe(`axe finds nothing, ${name}, ${theme}`, () => {
       test.use(options);
-      for (const opening of ['hello', 'rings', 'ping']) {
+      for (const opening of ['hello', 'rings', 'ping', 'silence']) {
         test(`opening ${opening}`, async ({ page }) => {
           const lab = await Lab.open(page, opening, { theme });
           await lab.guided();
@@ -49,3 +49,45 @@ for (const { name, options } of SIZES) {
     });
   }
 }
+
+test.describe('axe finds nothing elsewhere', () => {
+  for (const lang of LANGS) {
+    test(`in the dialogs, ${lang}`, async ({ page }) => {
+      const lab = await Lab.open(page, 'hello', { lang });
+      await lab.guided();
+      await lab.moves(() => page.keyboard.press('Enter'));
+      await page.keyboard.press('1');
+      await expect(lab.guide.getByRole('status')).toBeVisible();
+      for (const key of ['v', 'b', 'n', 'q', 'Shift+Slash']) {
+        await page.keyboard.press(key);
+        await expect(page.getByRole('dialog')).toBeVisible();
+        await expectClean(lab);
+        await page.keyboard.press('Escape');
+        await expect(page.getByRole('dialog')).toHaveCount(0);
+      }
+    });
+    test(`on the projector, ${lang}`, async ({ page }) => {
+      const lab = await Lab.open(page, 'hello', { lang });
+      await lab.guided();
+      await page.keyboard.press('p');
+      await expectClean(lab);
+      await lab.moves(() => page.keyboard.press('PageDown'));
+      await expect(page.locator('[data-region="question"]')).toBeVisible();
+      await expectClean(lab);
+      await page.keyboard.press('Enter');
+      await expect(lab.region('control')).toBeVisible();
+      await expectClean(lab);
+    });
+    test(`at the three doors, ${lang}`, async ({ page }) => {
+      const lab = await Lab.open(page, 'rings', { lang });
+      await lab.guided();
+      await lab.moves(() => page.keyboard.press('r'));
+      await lab
+        .region('control')
+        .getByRole('button', { name: lab.t('doors') })
+        .click();
+      await expect(page.getByTestId('doors')).toBeVisible();
+      await expectClean(lab);
+    });
+  }
+});

@@ -165,13 +165,17 @@ export function leaveTalkFile(): void {
 }
 
 let wired = false;
-/** Follows the tour: what it has come to when its own work is done is the beat. */
+/** Follows the tour: where it has come to when its own work is done is the beat. */
 export function wireTalk(): void {
   if (wired) return;
   wired = true;
   setTourFile(() => useTalk.getState().file);
+  // A beat begins where its stop was entered or its answer revealed. A condition that comes true while somebody wanders moves no beat.
+  let begun = false;
   useTour.subscribe((now, before) => {
-    const moved = now.stop !== before.stop || now.stage !== before.stage || now.tour !== before.tour;
-    if (!now.busy && (before.busy || moved)) void remember();
+    if (now.stop !== before.stop || now.tour !== before.tour || now.current !== before.current) begun = true;
+    if (!begun || now.busy) return;
+    begun = false;
+    void remember();
   });
 }
