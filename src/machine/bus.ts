@@ -190,7 +190,7 @@ export class BareBus implements Bus {
       case 0x41:
       case 0x42:
       case 0x43:
-        pitWrite(c, port - 0x40, value);
+        if (!pitWrite(c, port - 0x40, value)) return;
         setIrq(c, IRQ.timer, pitOutput(c, 0));
         c.leave();
         return;

@@ -205,9 +205,14 @@ export function pitRead(c: Chipset, port: number): number {
   return high ? word >> 8 : word & 0xff;
 }
 
-export function pitWrite(c: Chipset, port: number, byte: number): void {
-  if (port === 3) control(c, byte);
-  else writeCount(c, at(port), byte);
+/** True if the write may have changed counter 0's output or its next edge. */
+export function pitWrite(c: Chipset, port: number, byte: number): boolean {
+  if (port === 3) {
+    control(c, byte);
+    return byte >> 6 === 0 && (byte & 0x30) !== 0;
+  }
+  writeCount(c, at(port), byte);
+  return port === 0;
 }
 
 function control(c: Chipset, byte: number): void {

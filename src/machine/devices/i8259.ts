@@ -66,6 +66,10 @@ export function setPicLine(c: Chipset, irq: number, level: boolean): void {
   cascade(c);
 }
 
+/** Level of input `irq`, 0 … 15. */
+export const picLine = ({ m }: Chipset, irq: number): boolean =>
+  (m.r8((irq < 8 ? MASTER : SLAVE) + PIC.lines) & (1 << (irq & 7))) !== 0;
+
 function setInput({ m }: Chipset, pic: number, n: number, level: boolean): void {
   const bit = 1 << n;
   const lines = m.r8(pic + PIC.lines);

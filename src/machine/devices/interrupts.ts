@@ -5,14 +5,15 @@ import { VCPU, VCPU_INTR } from '../../cpu/vcpu.ts';
 import { acknowledgeApic, apicRequest, lint0Edge, lint0Open } from './apic.ts';
 import { BSP, type Chipset } from './board.ts';
 import { extintOpen, inputReaches, setIoapicLine } from './ioapic.ts';
-import { acknowledgePic, picInt, picReaches, setPicLine } from './i8259.ts';
+import { acknowledgePic, picInt, picLine, picReaches, setPicLine } from './i8259.ts';
 
 export const IRQ = { timer: 0, keyboard: 1, com1: 4, clock: 8 } as const;
 /** Inputs of the I/O APIC by ISA interrupt: the timer sits at 2. */
 export const ioapicInput = (irq: number): number => (irq === IRQ.timer ? 2 : irq);
 
-/** A device drives its line. */
+/** A device drives its line; both controllers see the same level. */
 export function setIrq(c: Chipset, irq: number, level: boolean): void {
+  if (picLine(c, irq) === level) return;
   const before = picInt(c);
   setPicLine(c, irq, level);
   setIoapicLine(c, ioapicInput(irq), level);

@@ -8,6 +8,8 @@ import { apicMessage, DELIVERY, wouldServe } from './apic.ts';
 import { AT, type Chipset } from './board.ts';
 
 export const INPUTS = 24;
+/** Input of the timer. */
+const TIMER = 2;
 export const IOAPIC = layout('IOAPIC', {
   select: 'u32',
   id: 'u32',
@@ -27,6 +29,7 @@ const WRITABLE_LOW = 0x1afff;
 export function resetIoapic({ m }: Chipset): void {
   m.u8.fill(0, I, I + IOAPIC.$size);
   for (let n = 0; n < INPUTS; n++) m.w32(I + IOAPIC.low + 4 * n, MASKED);
+  m.w32(I + IOAPIC.lines, 1 << TIMER); // its output idles high
 }
 
 /** Sends the message of input n. */

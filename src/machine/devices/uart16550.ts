@@ -237,6 +237,10 @@ function readLineStatus(c: Chipset): number {
 
 export function uartWrite(c: Chipset, r: number, value: number): void {
   const { m } = c;
+  if (r === 7) {
+    m.w8(U + UART.scratch, value);
+    return;
+  }
   const dlab = (m.r8(U + UART.lcr) & LCR_DLAB) !== 0;
   if (r === 0 && !dlab) transmit(c, value);
   else if (r === 1 && !dlab) {
@@ -249,7 +253,6 @@ export function uartWrite(c: Chipset, r: number, value: number): void {
   else if (r === 2) writeFifoControl(c, value);
   else if (r === 3) writeLineControl(c, value);
   else if (r === 4) writeModemControl(c, value);
-  else if (r === 7) m.w8(U + UART.scratch, value);
   update(c);
 }
 
