@@ -11,17 +11,8 @@ import { sampleInsns } from '../isa/samples.ts';
 import { TABLE } from '../isa/table.ts';
 import { DS, FS, type Insn, type MemOperand, type Operand } from '../isa/types.ts';
 import { FunctionBody, I32, I64, type ValueType, WasmModule } from '../isa/wasm-emit.ts';
-import {
-  type Ends,
-  FR,
-  FX,
-  HANDLER_PARAMS,
-  InterpreterBuilder,
-  LEFT_TICKS,
-  NotCoveredError,
-  REC,
-  V,
-} from './interpreter-builder.ts';
+import { type Ends, InterpreterBuilder } from './interpreter-builder.ts';
+import { FR, FX, HANDLER_PARAMS, LEFT_TICKS, NotCoveredError, REC, V } from './interpreter-flags.ts';
 import { isFrequent, PAIRS } from './interpreter-frequent.ts';
 import { CODE_TLB, CODE_TLB_ENTRIES, FAST, LEFT, RECORD, RECORDS } from './interpreter-layout.ts';
 import { CROSS, GOTO, pairKey, STEP, TABLE_SECTION } from './interpreter-names.ts';

@@ -42,7 +42,7 @@ export function shapeKey(insn: Insn, flat: boolean): string | undefined {
   if (insn.invalid !== undefined || insn.addrSize !== 32) return undefined;
   let key = (flat ? '' : '~') + form.semantics;
   if (CONDITIONAL.has(form.semantics)) key += cc(insn);
-  key += opSize === 16 ? ' o16' : ' o32';
+  key += opSize === 16 && form.semantics !== 'nop' ? ' o16' : ' o32';
   if (form.rep !== undefined && insn.rep !== 'none') key += form.rep === 'rep' ? ' rep' : ` ${insn.rep}`;
   for (const operand of operands) {
     if (operand.kind === 'reg') key += ` r${operand.size}`;
