@@ -5,7 +5,7 @@ import { decode } from '../../isa/decode.ts';
 import { disassemble } from '../../isa/disassemble.ts';
 import { domainOfVcpu, domidOfVcpu, lineAt, mapOf, type SourceLine, symbolAt, vcpuOf } from './common.ts';
 import type { View } from './view.ts';
-import { dataRow, isData, LOOK_AHEAD, nextMark } from './data-rows.ts';
+import { dataRow, isData, LOOK_AHEAD, MAX_ZEROS, nextMark } from './data-rows.ts';
 import { readVirtual, walk } from './walk.ts';
 
 export interface CodeRow {
@@ -121,8 +121,10 @@ function rowAt(
   // What runs is code, whatever the line table knows.
   const runsOn = isData(map, eip) && eip <= address && map !== undefined && nextMark(map, eip) > address;
   if (map && isData(map, address) && !runsOn) {
-    const end = Math.min(nextMark(map, address) - address, LOOK_AHEAD);
-    const row = dataRow(readVirtual(view, v, linear, end));
+    const end = Math.min(nextMark(map, address) - address, MAX_ZEROS);
+    let ahead = readVirtual(view, v, linear, Math.min(end, LOOK_AHEAD));
+    if (end > LOOK_AHEAD && ahead.every((b) => b === 0)) ahead = readVirtual(view, v, linear, end);
+    const row = dataRow(ahead);
     return {
       address,
       length: row.length,

@@ -9,7 +9,9 @@ const MIN_TEXT = 4;
 const MAX_TEXT = 40;
 const MAX_BYTES = 8;
 const MIN_ZEROS = 4;
-export const LOOK_AHEAD = 4096;
+/** Bytes read at first; more only while they are zeros, up to the last. */
+export const LOOK_AHEAD = 64;
+export const MAX_ZEROS = 65536;
 
 const isText = (b: number | undefined): boolean => b !== undefined && b >= 32 && b < 127 && b !== 0x22;
 const hexByte = (b: number): string => `0x${b.toString(16).padStart(2, '0')}`;
@@ -41,7 +43,7 @@ export function dataRow(bytes: readonly (number | undefined)[]): {
     while (n < bytes.length && n - from < limit && test(bytes[n])) n++;
     return n - from;
   };
-  const zeros = run((b) => b === 0, 0, LOOK_AHEAD);
+  const zeros = run((b) => b === 0, 0, MAX_ZEROS);
   if (zeros >= MIN_ZEROS) return { length: zeros, text: `times ${zeros} db 0` };
   const letters = run(isText, 0, MAX_TEXT);
   if (letters >= MIN_TEXT) {

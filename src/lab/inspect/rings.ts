@@ -42,8 +42,9 @@ export interface RingModel {
 
 /** Entry sizes tried for a granted page: bytes of an entry. The labs' messages have 64. */
 const DEFAULT_ENTRY = 64;
+/** The texts among the bytes: runs of letters long enough not to be numbers that happen to look like one. */
 const printable = (bytes: readonly number[]): string =>
-  bytes.map((b) => (b >= 32 && b < 127 ? String.fromCharCode(b) : '')).join('');
+  (String.fromCharCode(...bytes).match(/[\x20-\x7e]{3,}/g) ?? []).join(' ');
 
 function byteRing(
   view: View,

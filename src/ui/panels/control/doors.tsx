@@ -16,6 +16,8 @@ interface Door {
   readonly id: DoorId;
   /** The records of the first knock at this door, none when it is closed still. */
   readonly records: readonly TraceRecord[];
+  /** How many of them have happened at the cursor; the rest is known future. */
+  readonly done: number;
 }
 const SYSTEM_CALL = 0x80;
 const HYPERCALL = 0x82;
@@ -33,7 +35,7 @@ const KNOCKS: readonly (readonly [DoorId, (r: TraceRecord) => boolean])[] = [
   ['refused', (r) => isTrap(r) && r.aux === GP && r.p[0] === REFUSED_GATE && r.cpl === 3],
 ];
 
-/** Only what has happened at the cursor is drawn. */
+/** A door opens when the cursor is at its knock or later; what is still to come of that trap is drawn as the future it is. */
 async function ask(s: Session): Promise<readonly Door[]> {
   const now = labState().cursor.seq;
   const found = new Map<DoorId, TraceRecord>();
@@ -48,7 +50,7 @@ async function ask(s: Session): Promise<readonly Door[]> {
     KNOCKS.map(async ([id]) => {
       const first = found.get(id);
       const group = first ? await s.group(first.seq) : [];
-      return { id, records: group.filter((r) => r.seq <= now) };
+      return { id, records: group, done: group.filter((r) => r.seq <= now).length };
     }),
   );
 }
@@ -82,7 +84,13 @@ export function stationsOf(records: readonly TraceRecord[]): readonly number[] {
 function Path({ door, colour }: { readonly door: Door; readonly colour: string }) {
   const stations = stationsOf(door.records);
   const step = (W - LEFT - 24) / Math.max(1, stations.length - 1);
+  const done = stationsOf(door.records.slice(0, door.done)).length;
   const at = (i: number): string => `${LEFT + 12 + i * step} ${yOf(stations[i]!)}`;
+  const along = (n: number): string =>
+    `M${stations
+      .slice(0, n)
+      .map((_, i) => at(i))
+      .join('L')}`;
   return (
     <svg viewBox={`0 0 ${W} ${TOP * 2 + 2 * ROW}`} aria-hidden="true">
       {[3, 1, 0].map((ring) => (
@@ -93,17 +101,16 @@ function Path({ door, colour }: { readonly door: Door; readonly colour: string }
           <line x1={LEFT} x2={W} y1={yOf(ring)} y2={yOf(ring)} className={style.doorLine} />
         </g>
       ))}
-      {stations.length > 1 && (
-        <path d={`M${stations.map((_, i) => at(i)).join('L')}`} className={style.path} />
-      )}
+      {stations.length > 1 && <path d={along(stations.length)} className={style.pathLater} />}
+      {done > 1 && <path d={along(done)} className={style.path} />}
       {stations.map((ring, i) => (
         <circle
           key={at(i)}
           cx={LEFT + 12 + i * step}
           cy={yOf(ring)}
           r={5}
-          fill={ring === 0 ? 'var(--xen)' : colour}
-          stroke="var(--paper)"
+          fill={i >= done ? 'var(--paper)' : ring === 0 ? 'var(--xen)' : colour}
+          stroke={i >= done ? 'var(--edge)' : 'var(--paper)'}
           strokeWidth={1.5}
         />
       ))}

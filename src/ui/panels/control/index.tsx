@@ -172,7 +172,13 @@ export default function Control(_: PanelProps) {
           {t('doors')}
         </button>
       )}
-      {doors && !running ? <Doors /> : <Picture trap={running ? undefined : trap} />}
+      {doors && !running ? (
+        <Doors />
+      ) : (
+        <div className={style.stage}>
+          <Picture trap={running ? undefined : trap} />
+        </div>
+      )}
       {running ? (
         <p className={style.counters}>{t('runningCounts', { ...counts })}</p>
       ) : trap && trap.at >= 0 ? (

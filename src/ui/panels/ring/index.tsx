@@ -226,6 +226,8 @@ export default function Ring(_: PanelProps) {
   const domains = useLab((s) => s.domains);
   const { model } = useModel<RingModel[]>('rings');
   const [chosen, setChosen] = useState<string>();
+  // Before the first instruction there is nothing to choose between: the way to the first page is enough.
+  const started = useLab((x) => x.end.T > 0);
   if (!model) return <p className={plate.empty}>{t('none')}</p>;
   const ring = model.find((r) => r.id === chosen) ?? model.find((r) => r.kind === 'granted');
   const owners = ring && {
@@ -234,20 +236,22 @@ export default function Ring(_: PanelProps) {
   };
   return (
     <div className={plate.pad}>
-      <div className={plate.tools}>
-        <label>
-          <span className="visually-hidden">{t('ring')}</span>
-          <select className="field" value={ring?.id ?? ''} onChange={(e) => setChosen(e.target.value)}>
-            {!ring && <option value="">–</option>}
-            {model.map((r) => (
-              <option
-                key={r.id}
-                value={r.id}
-              >{`${r.frontName}: ${t(r.kind)}${r.gref === undefined ? '' : ` ${r.gref}`}`}</option>
-            ))}
-          </select>
-        </label>
-      </div>
+      {(ring !== undefined || started) && (
+        <div className={plate.tools}>
+          <label>
+            <span className="visually-hidden">{t('ring')}</span>
+            <select className="field" value={ring?.id ?? ''} onChange={(e) => setChosen(e.target.value)}>
+              {!ring && <option value="">–</option>}
+              {model.map((r) => (
+                <option
+                  key={r.id}
+                  value={r.id}
+                >{`${r.frontName}: ${t(r.kind)}${r.gref === undefined ? '' : ` ${r.gref}`}`}</option>
+              ))}
+            </select>
+          </label>
+        </div>
+      )}
       {!ring || !owners ? (
         <NoGrant />
       ) : (

@@ -12,7 +12,7 @@ import type { TraceQuery } from '../../../lab/types.ts';
 import { OUTCOMES, type Outcome, type TraceRecord } from '../../../trace/records.ts';
 import { formatNumber, type ShellKey, useLang, useT } from '../../i18n/index.ts';
 import { goto } from '../../shell/actions.ts';
-import { labState, session, useLab } from '../../store/lab.ts';
+import { labState, session, useLab, useStart } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { useUi } from '../../store/ui.ts';
 import { ownerOf } from '../../text/owner.ts';
@@ -137,6 +137,8 @@ const Row = memo(function Row({
 }) {
   const lang = useLang();
   const domains = useLab((s) => s.domains);
+  // Steps are counted from the first instruction, as the timeline counts them.
+  const built = useStart().seq;
   const ctx = { lang, domains };
   if (!r) return <div className={style.row} style={{ transform: `translateY(${top}px)` }} />;
   const [from, to] = fromTo(r, ctx);
@@ -154,7 +156,7 @@ const Row = memo(function Row({
       onDoubleClick={() => void goto({ T: r.T, seq: r.seq, within: true })}
     >
       <span role="gridcell" className={style.number}>
-        {formatNumber(r.seq)}
+        {r.seq > built ? formatNumber(r.seq - built) : '–'}
       </span>
       <span role="gridcell">
         <Badge owner={ownerOf(r.domid, domains)} size={18} />
