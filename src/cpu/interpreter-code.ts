@@ -170,15 +170,20 @@ export class CodeCache {
       then = word(copyOf(page));
     for (let i = 0; i < 1024; i++) {
       if (i32[now + i] === i32[then + i]) continue;
-      if (this.decodedNear(page, 4 * i)) return true;
+      const changed = i32[now + i]! ^ i32[then + i]!;
+      for (let byte = 0; byte < 4; byte++)
+        if ((changed & (0xff << (8 * byte))) !== 0 && this.isCode(page, 4 * i + byte)) return true;
       i32[then + i] = i32[now + i]!;
     }
     return false;
   }
-  private decodedNear(page: number, offset: number): boolean {
+  /** Whether a decoded instruction has a byte at this offset. */
+  private isCode(page: number, offset: number): boolean {
     const map = mapOf(page) >>> 1;
-    for (let at = Math.max(0, offset - LONGEST + 1); at < offset + 4; at++)
-      if (this.u16[map + at] !== 0) return true;
+    for (let at = Math.max(0, offset - LONGEST + 1); at <= offset; at++) {
+      const n = this.u16[map + at]!;
+      if (n !== 0 && at + this.u16[(recordAt(n) + RECORD.length) >>> 1]! > offset) return true;
+    }
     return false;
   }
 
@@ -211,7 +216,7 @@ export class CodeCache {
       u16[map + offset] = n;
       if (before !== undefined && handler !== undefined) {
         const pair = handlers.get(pairKey(before, key!));
-        if (pair !== undefined) i32[word(recordAt(n - 1) + RECORD.handler)] = pair;
+        if (pair !== undefined) u16[recordAt(n - 1) >>> 1] = pair;
       }
       before = handler === undefined ? undefined : key;
       n++;
@@ -250,7 +255,7 @@ export class CodeCache {
     const { i32 } = this;
     const at = word(recordAt(n));
     i32.fill(0, at, at + word(RECORD.$size));
-    i32[at + word(RECORD.handler)] = handler;
+    i32[at] = handler | ((insn?.length ?? LONGEST) << 16);
     i32[at + word(RECORD.eip)] = eip;
     if (insn === undefined || handler === this.step) return;
     const next = (eip + insn.length) | 0;

@@ -16,7 +16,8 @@ const AREA_SIZE = CACHE_AREAS.find((a) => a[0] === 'decoded')![2];
 
 /** One decoded instruction. Addresses are offsets in the one memory. */
 export const RECORD = layout('RECORD', {
-  handler: 'u32', // number of the handler
+  handler: 'u16', // number of the handler
+  length: 'u16', // bytes of the instruction, 0 where the record stands for none
   rest: 'u32', // ticks from here to the end of the straight run, this instruction included
   eip: 'u32',
   a: 'u32', // address of the first register operand

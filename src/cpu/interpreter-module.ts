@@ -292,7 +292,12 @@ function emitCold(
 ): void {
   for (const local of [REC, LEFT_TICKS, FR, FX, V]) f.get(local);
   const to = f.local(I32);
-  f.get(REC).memory('i32.load', 2, RECORD.handler).const32(inlined).op('i32.sub').callIndirect(type).set(to);
+  f.get(REC)
+    .memory('i32.load16_u', 1, RECORD.handler)
+    .const32(inlined)
+    .op('i32.sub')
+    .callIndirect(type)
+    .set(to);
   for (const [address, local] of [
     [FAST.left, LEFT_TICKS],
     [FAST.fr, FR],
@@ -345,7 +350,7 @@ function loopFunction(cases: readonly Case[], type: number): FunctionBody {
   const cold = f.begin('block');
   const blocks: number[] = [];
   for (let i = cases.length - 1; i >= 0; i--) blocks[i] = f.begin('block');
-  f.get(REC).memory('i32.load', 2, RECORD.handler).branchTable(blocks, cold);
+  f.get(REC).memory('i32.load16_u', 1, RECORD.handler).branchTable(blocks, cold);
   for (const { key, shapes } of cases) {
     f.end();
     reset();

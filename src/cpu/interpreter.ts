@@ -111,7 +111,7 @@ export class InterpreterEngine extends ReferenceEngine {
         from = 0;
         if (
           rec !== 0 &&
-          this.i32[word(rec)] !== this.stepHandler &&
+          this.m.u16[rec >>> 1] !== this.stepHandler &&
           this.i32[word(rec + RECORD.rest)]! <= this.left
         ) {
           const cut = this.stretch(rec);

@@ -1,6 +1,7 @@
 // A tiny machine for tests of engines: flat segments with paging off, or PAE page tables, at CPL 0, 1 or 3, with a GDT, an IDT and a TSS
 // in RAM. Bare mode unless a test asks for PV. Used by tests only.
 
+import { engineChoice } from '../cli/engine-code.ts';
 import { assemble } from '../isa/assemble.ts';
 import { Frames } from '../memory/frames.ts';
 import { HEADER, vcpuAt } from '../memory/map.ts';
@@ -8,7 +9,7 @@ import { allocate, type Memory } from '../memory/memory.ts';
 import { MACHINE, Recorder } from '../trace/recorder.ts';
 import { decodeRecord, type TraceRecord } from '../trace/records.ts';
 import type { Bus } from './bus.ts';
-import type { Engine, Mmu } from './engine.ts';
+import type { Engine, EngineName, Mmu } from './engine.ts';
 import { createEngine } from './engines.ts';
 import { CR0_PE, CR0_PG, CR0_WP, CR4_PAE, EFER_NXE } from './paging.ts';
 import { SEG_NULL, SEGREG, VCPU, VCPU_MODE } from './vcpu.ts';
@@ -82,6 +83,7 @@ export interface TestOptions {
   readonly cpl?: 0 | 1 | 3;
   readonly paging?: boolean;
   readonly mib?: number;
+  readonly engine?: EngineName;
   /** Devices of the machine; without a bus physical pages are machine frames. */
   readonly bus?: Bus;
 }
@@ -161,7 +163,7 @@ export function testMachine(options: TestOptions = {}): TestMachine {
   const v = vcpuAt(0);
   writeTables(frames);
   initVcpu(m, frames, v, options);
-  const { engine, mmu } = createEngine('reference', {
+  const { engine, mmu } = createEngine(engineChoice(options.engine ?? 'reference', false), {
     m,
     frames,
     trace,
