@@ -226,6 +226,21 @@ describe('MOV SS and POP SS (SDM vol. 3, 6.8.3)', () => {
     expect(dr6(t)).toBe(1);
     expect(t.m.r32(t.v + VCPU.pendingDebug)).toBe(0);
   });
+  it('merge what waits into INT1, and hand it to the handler of INT n before its first instruction', () => {
+    for (const [bytes, depth] of [
+      [[0xf1], 1],
+      [[0xcd, 1], 2],
+    ] as const) {
+      const t = machine([]);
+      t.code([0x8e, 0x15, 0, 0x80, 1, 0, ...bytes]); // mov ss, [0x18000]
+      t.frames.write16(0x18000, SEL.data0);
+      breakpoint(t, 0, ACCESS, 2, 0x18000);
+      expect(t.run(10)).toBe(EXIT.halt);
+      expect(t.reg('esp')).toBe(AT.stack0 - 12 * depth);
+      expect(t.frames.read32(AT.stack0 - 12)).toBe(AT.code + 6 + bytes.length);
+      expect(dr6(t)).toBe(1);
+    }
+  });
   it('suppress an instruction breakpoint on the next instruction', () => {
     const t = machine(['mov ss, ax', 'nop', 'hlt']);
     t.setReg('eax', SEL.data0);

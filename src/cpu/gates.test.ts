@@ -213,6 +213,39 @@ describe('gates of the IDT', () => {
     t.setReg('eip', AT.code);
     expect(handled(t, 2)).toEqual([11, 0x30 * 8 + 2, AT.code]);
   });
+  it('an exception without room on the stack of its own level is #SS with EXT (SDM vol. 2, INT n)', () => {
+    const t = machine([0x0f, 0x0b], { cpl: 0 });
+    t.descriptor(STACK16, (AT.data << 16) | 0x0fff, 0x00009300 | (AT.data >>> 16));
+    t.setSeg('ss', STACK16);
+    t.setReg('esp', 0x2000);
+    t.frames.write64(AT.idt + 8 * 12, CODE16 << 16, 0x8500);
+    [
+      INNER,
+      2,
+      0,
+      0,
+      0,
+      0,
+      AT.stack0,
+      0,
+      0,
+      0,
+      SEL.data0,
+      SEL.code0,
+      SEL.data0,
+      SEL.data0,
+      0,
+      0,
+      0,
+      0,
+    ].forEach((word, i) => {
+      t.frames.write32(0x3800 + 0x20 + 4 * i, word);
+    });
+    t.descriptor(CODE16, (0x3800 << 16) | 0x67, 0x8900); // the handler of #SS is a task
+    t.run(1);
+    expect(t.reg('eip')).toBe(INNER);
+    expect(t.frames.read32(AT.stack0 - 4)).toBe(1);
+  });
   it('INT1 looks at no DPL (SDM vol. 2, INT1)', () => {
     const t = machine([0xf1], { cpl: 3 });
     expect(handled(t, 2)).toEqual([1, AT.code + 1, SEL.code3]);

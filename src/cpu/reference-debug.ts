@@ -16,6 +16,7 @@ import {
   enabledOf,
   meeting,
 } from './debug.ts';
+import type { GateEntry } from '../isa/builder.ts';
 import { CR4_DE } from './paging.ts';
 import { SystemAccess } from './reference-system.ts';
 import { EFLAGS_RF, VCPU } from './vcpu.ts';
@@ -109,6 +110,16 @@ export abstract class DebugAccess extends SystemAccess {
   }
   override taskTrap(): void {
     this.armed |= TASK;
+    this.held = false; // of a MOV SS that ran unarmed, long ago
+  }
+
+  /** INT1 and a guarded register are #DB themselves: what waited behind MOV SS is told with them. */
+  override enterGate(entry: GateEntry<number>): void {
+    if (this.armed !== 0 && entry.kind === 'exception' && entry.vector === VECTOR_DB) {
+      const bits = this.takeWaiting();
+      if (bits !== 0) this.tellDebug(bits);
+    }
+    super.enterGate(entry);
   }
 
   /** The trap a task asked for by its TSS, once. */

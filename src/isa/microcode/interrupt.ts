@@ -200,6 +200,12 @@ function toSameLevel<V, W>(b: Builder<V, W>, event: Delivery<V>, handler: Handle
     bytes = size / 8;
   const words = frameWords(b, event, false, false),
     length = words.length * bytes;
+  if (event.kind === 'exception') {
+    // Like the pushes below, but with EXT in the error code.
+    const stack: SegmentValue<V> = { ...b.segment(SS), sel: b.sys('ss') };
+    for (let i = 1; i <= words.length; i++)
+      checkRoom(b, stack, pushed(b, stack, b.reg(4, 32), b.const(i * bytes)), b.const(bytes), handler.ext);
+  }
   probePushes(b, words.length, bytes);
   b.faultIf(b.ltU(limitOf(b, d), handler.eip), GP, handler.ext);
   markAccessed(b, d);
