@@ -142,7 +142,7 @@ test('at a limited speed the machine runs as slowly as it was told', async ({ pa
 async function farAway(page: Page): Promise<Lab> {
   const lab = await Lab.open(page, 'hello');
   await lab.guided();
-  await lab.bootGuest('test-storm', '');
+  await lab.bootGuest('test-storm', 'count=4000000');
   await lab.ready();
   await page.evaluate(() => {
     const moment = { T: 1e12, seq: 0, within: false };

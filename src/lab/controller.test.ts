@@ -103,7 +103,7 @@ describe('run control on hello', () => {
   });
 
   it('gives up a long journey when asked to, and stands still somewhere on the way', async () => {
-    const { c, state, published } = await open(labOf(['test-storm']));
+    const { c, state, published } = await open(labOf([['test-storm', 'count=4000000']]));
     const far = c.goto({ T: 1e12, seq: 0, within: false });
     await new Promise((r) => setTimeout(r, 400));
     expect(state().phase).toBe('seeking');
