@@ -86,6 +86,12 @@ export class CodeCache {
     this.i32.fill(NO_PAGE, word(CODE_TLB), word(CODE_TLB) + 2 * CODE_TLB_ENTRIES);
   }
 
+  /** Empties the code TLB's entry for the page at a linear address. */
+  forgetPage(lin: number): void {
+    const entry = word(CODE_TLB) + ((lin >>> 12) & (CODE_TLB_ENTRIES - 1)) * 2;
+    this.i32[entry] = NO_PAGE;
+  }
+
   /** Record of the instruction at `eip` (linear, CS being flat) if its page is open and it was decoded; else 0. */
   known(eip: number): number {
     const entry = word(CODE_TLB) + ((eip >>> 12) & (CODE_TLB_ENTRIES - 1)) * 2;

@@ -6,13 +6,14 @@
 // budget when it is less than the next run is stepped.
 
 import { DS, ES, type Seg, SS } from '../isa/types.ts';
-import { CTL, FRAME_CLEAN } from '../memory/frames.ts';
+import { CTL, FRAME_CLEAN, FRAME_TABLE } from '../memory/frames.ts';
 import { CONTROL, RAM_BASE } from '../memory/map.ts';
 import type { EngineName, Platform } from './engine.ts';
 import { CodeCache } from './interpreter-code.ts';
 import { FAST, FAST_SEG, LEFT, RECORD } from './interpreter-layout.ts';
 import { type HandlerTable, STEP, TABLE_SECTION } from './interpreter-names.ts';
 import { ReferenceEngine } from './reference.ts';
+import { pageOfEntry } from './table-frames.ts';
 import { tlbTable } from './tlb.ts';
 import { EFLAGS_AC, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM, EXIT, SEG_NULL, SEGREG, VCPU } from './vcpu.ts';
 import { READ, WRITE } from './walker.ts';
@@ -21,6 +22,8 @@ import { READ, WRITE } from './walker.ts';
 const STRETCH = 1_000_000;
 const STATUS = 0x8d5;
 const CR0_AM = 0x40000;
+/** Bytes a store may have at most. */
+const STORE_BYTES = 8;
 const DR7_ENABLE = 0xff;
 
 type Run = (rec: number, left: number, fr: number, fx: number, v: number) => void;
@@ -66,6 +69,9 @@ export class InterpreterEngine extends ReferenceEngine {
   private readonly stepHandler: number;
   private segmentsMoved = true;
   private flatMode = false;
+  /** Frame of the page table that the next instruction stores to, -1 for none, and where in it. */
+  private tableStore = -1;
+  private tableOffset = 0;
 
   /** Throws when the platform has no compiled module, or one for the other kind of memory. */
   constructor(platform: Platform) {
@@ -103,6 +109,7 @@ export class InterpreterEngine extends ReferenceEngine {
 
   protected override runLoop(): void {
     let from = 0;
+    this.tableStore = -1;
     while (this.left > 0 && this.exit === EXIT.budget) {
       if (this.i32[this.intrAt] !== 0 && this.attend()) return;
       if (this.suitable()) {
@@ -127,6 +134,7 @@ export class InterpreterEngine extends ReferenceEngine {
         }
       }
       this.stepOne();
+      this.tableStore = -1;
     }
   }
 
@@ -221,9 +229,42 @@ export class InterpreterEngine extends ReferenceEngine {
     if (write) {
       // The store follows at once: the frame is as good as written.
       if (this.frames.flags(mfn) === FRAME_CLEAN) this.frames.clearFlag(mfn, FRAME_CLEAN);
-      if (this.frames.flags(mfn) !== 0) return false;
+      const flags = this.frames.flags(mfn);
+      if ((flags & ~FRAME_CLEAN) === FRAME_TABLE) {
+        this.tableStore = mfn;
+        this.tableOffset = lin & 0xfff;
+      }
+      if (flags !== 0) return false;
     }
     this.enter(lin, write ? WRITE : READ, this.user, mfn);
+    return true;
+  }
+
+  /**
+   * A store to one entry of a page table of 4 KiB pages drops what that entry translated, and the table stays watched. Everything else
+   * that moves an epoch goes the ordinary way.
+   */
+  protected override validate(): void {
+    if (this.tableStore >= 0 && this.oneEntryStored()) return;
+    super.validate();
+  }
+  private oneEntryStored(): boolean {
+    const { i32, frames, tableStore: mfn, tableOffset } = this;
+    const now = i32[word(CONTROL + CTL.tlbEpoch)]!;
+    if (now !== ((this.tlbEpoch + 1) | 0) || i32[word(CONTROL + CTL.writeEpoch)] !== this.writeEpoch)
+      return false;
+    if ((frames.flags(mfn) & FRAME_TABLE) !== 0) return false;
+    const seen = i32[word(FAST.tlbEpoch)] === this.tlbEpoch && i32[word(FAST.v)] === this.v;
+    const first = pageOfEntry(frames, mfn, tableOffset),
+      last = pageOfEntry(frames, mfn, tableOffset + STORE_BYTES - 1);
+    if (first < 0) return false;
+    for (let page = first; page <= last; page += 4096) {
+      this.dropPage(page | 0);
+      if (seen) this.code.forgetPage(page);
+    }
+    if (seen) i32[word(FAST.tlbEpoch)] = now;
+    frames.keepFlag(mfn, FRAME_TABLE);
+    this.tableStore = -1;
     return true;
   }
 

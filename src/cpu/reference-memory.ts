@@ -8,7 +8,7 @@ import { CONTROL, RAM_BASE } from '../memory/map.ts';
 import { type Bus, NO_FRAME } from './bus.ts';
 import { CR0_AM } from './paging.ts';
 import { Double, Values } from './reference-values.ts';
-import { clearTlb, noteFilled, TLB_ENTRIES, tlbTable, validateTlb } from './tlb.ts';
+import { clearTlb, dropTlbPage, noteFilled, TLB_ENTRIES, tlbTable, validateTlb } from './tlb.ts';
 import {
   EFLAGS_AC,
   SEG_DB,
@@ -63,8 +63,8 @@ export class MemoryAccess extends Values {
   protected codeLin = NO_PAGE;
   private readTable = 0;
   private writeTable = 0;
-  private tlbEpoch = 0;
-  private writeEpoch = 0;
+  protected tlbEpoch = 0;
+  protected writeEpoch = 0;
 
   faultVector = 0;
   faultCode = 0;
@@ -197,6 +197,12 @@ export class MemoryAccess extends Values {
     this.writeEpoch = this.i32[WRITE_EPOCH]!;
     this.codeLin = NO_PAGE;
   }
+  /** Takes note that since the epochs were looked at only the translation of one page has changed. */
+  protected dropPage(lin: number): void {
+    dropTlbPage(this.m, this.v, lin);
+    this.tlbEpoch = this.i32[TLB_EPOCH]!;
+    this.codeLin = NO_PAGE;
+  }
   protected flushTlb(): void {
     clearTlb(this.m, this.v);
     this.codeLin = NO_PAGE;
@@ -223,7 +229,7 @@ export class MemoryAccess extends Values {
     const at = tlbTable(this.v, access, user) + ((lin >>> 12) & TLB_MASK) * 2;
     this.i32[at] = lin & ~0xfff;
     this.i32[at + 1] = RAM_BASE + mfn * 4096;
-    noteFilled(this.m, this.v, access, user);
+    noteFilled(this.m, this.v, access, user, lin);
   }
 
   /** Memory offset for a store that needs no more than storing, or -1: then writeSlow has to do it. */

@@ -351,17 +351,15 @@ export abstract class SystemAccess extends MemoryAccess {
   cpuid(leaf: number, subleaf: number): readonly [number, number, number, number] {
     const own = this.env?.cpuid?.(leaf >>> 0, subleaf >>> 0);
     const [a, b, c, d] = own ?? cpuidLeaf(this.m.r32(this.v + VCPU.cpuidPolicy), leaf, subleaf);
-    const apic = leaf === 1 && this.apicOn() ? CPUID_APIC : 0;
-    return [a | 0, b | 0, c | 0, d | apic];
+    return [a | 0, b | 0, c | 0, leaf === 1 && this.apicOff() ? d & ~CPUID_APIC : d | 0];
   }
-  /** CPUID announces the local APIC while IA32_APIC_BASE has it enabled. SDM vol. 3, 10.4.2. */
-  private apicOn(): boolean {
+  /** CPUID does not announce a local APIC that IA32_APIC_BASE has disabled. SDM vol. 3, 10.4.3. */
+  private apicOff(): boolean {
     const base = this.env === undefined && !this.pv ? this.bus?.readMsr(MSR_APIC_BASE) : undefined;
-    return base !== undefined && (base[0] & 0x800) !== 0;
+    return base !== undefined && (base[0] & 0x800) === 0;
   }
-  invalidate(_addr: number): void {
-    this.flushTlb(); // translations are coherent anyway
-  }
+  /** Translations are coherent: a store to a table has dropped them already. */
+  invalidate(_addr: number): void {}
   halt(): void {
     this.m.w32(this.v + VCPU.halted, 1);
     this.exit = EXIT.halt;

@@ -3,7 +3,7 @@
 //   entry  word 0: linear page (low 12 bits zero), or 1 when empty      word 1: memory offset of the page
 //
 // Hashed rather than direct (4 MiB each): 6 × 1024 entries cost 48 KiB a vCPU and one compare more. The rest of the 64 KiB holds what
-// the tables were filled under: epochs and control registers. Whoever sees them moved clears the tables first.
+// the tables were filled under, and lists of the entries filled, so that clearing costs what was used: epochs and control registers. Whoever sees them moved clears the tables first.
 
 import { CTL } from '../memory/frames.ts';
 import { CACHE_AREAS, CONTROL, cacheArea, vcpuIndex } from '../memory/map.ts';
@@ -40,6 +40,11 @@ const AREA = cacheArea('tlb');
 export const tlbTable = (v: number, access: number, user: boolean): number =>
   ((AREA + vcpuIndex(v) * VCPU_TLB_SIZE) >>> 2) + (access + (user ? 3 : 0)) * TABLE_WORDS;
 
+/** Entries filled since a table was cleared, behind SEEN: how many, then their numbers; more than fit: the whole table is cleared. */
+const LISTED = 100;
+const LIST_SIZE = 4 + 2 * LISTED;
+const listAt = (v: number, table: number): number => seenAt(v) + 256 + table * LIST_SIZE;
+
 const WRITE_TABLES = 0b010010,
   ALL_TABLES = 0b111111;
 
@@ -52,7 +57,12 @@ function clear(m: Memory, v: number, which: number): void {
   const first = (AREA + vcpuIndex(v) * VCPU_TLB_SIZE) >>> 2;
   for (let t = 0; t < 6; t++) {
     if ((filled & (1 << t)) === 0) continue;
-    m.u32.fill(TLB_EMPTY, first + t * TABLE_WORDS, first + (t + 1) * TABLE_WORDS);
+    const table = first + t * TABLE_WORDS,
+      list = listAt(v, t);
+    const count = m.r32(list);
+    if (count > LISTED) m.u32.fill(TLB_EMPTY, table, table + TABLE_WORDS);
+    else for (let i = 0; i < count; i++) m.u32[table + 2 * m.r16(list + 4 + 2 * i)] = TLB_EMPTY;
+    m.w32(list, 0);
   }
   m.w32(at, m.r32(at) & ~which);
 }
@@ -61,10 +71,26 @@ export function clearTlb(m: Memory, v: number): void {
   clear(m, v, ALL_TABLES);
 }
 
-/** Notes that table `access` gets an entry, so that clearing knows. */
-export function noteFilled(m: Memory, v: number, access: number, user: boolean): void {
+/** Notes that table `access` gets an entry for a linear address, so that clearing knows. */
+export function noteFilled(m: Memory, v: number, access: number, user: boolean, lin: number): void {
   const at = seenAt(v) + SEEN.filled;
-  m.w32(at, m.r32(at) | (1 << (access + (user ? 3 : 0))));
+  const table = access + (user ? 3 : 0);
+  m.w32(at, m.r32(at) | (1 << table));
+  const list = listAt(v, table);
+  const count = m.r32(list);
+  if (count > LISTED) return;
+  m.w32(list, count + 1);
+  if (count < LISTED) m.w16(list + 4 + 2 * count, (lin >>> 12) & (TLB_ENTRIES - 1));
+}
+
+/** Empties the entries of one page, and takes the tables to be right again as far as tlbEpoch goes. */
+export function dropTlbPage(m: Memory, v: number, lin: number): void {
+  const first = ((AREA + vcpuIndex(v) * VCPU_TLB_SIZE) >>> 2) + ((lin >>> 12) & (TLB_ENTRIES - 1)) * 2;
+  for (let t = 0; t < 6; t++) {
+    const at = first + t * TABLE_WORDS;
+    if (m.i32[at] === (lin & ~0xfff)) m.u32[at] = TLB_EMPTY;
+  }
+  m.w32(seenAt(v) + SEEN.tlbEpoch, m.r32(CONTROL + CTL.tlbEpoch));
 }
 
 const DEPENDS = [
@@ -92,7 +118,10 @@ export function validateTlb(m: Memory, v: number): boolean {
     stale = true;
   }
   if (stale) {
-    if (m.r32(seen + SEEN.ready) === 0) m.w32(seen + SEEN.filled, ALL_TABLES);
+    if (m.r32(seen + SEEN.ready) === 0) {
+      m.w32(seen + SEEN.filled, ALL_TABLES);
+      for (let t = 0; t < 6; t++) m.w32(listAt(v, t), LISTED + 1);
+    }
     m.w32(seen + SEEN.ready, 1);
     clear(m, v, ALL_TABLES);
   } else if (m.r32(seen + SEEN.writeEpoch) !== write) clear(m, v, WRITE_TABLES);

@@ -28,6 +28,7 @@ import {
   PTE_RW,
   PTE_US,
 } from './paging.ts';
+import { LEAF_4, LEAF_8, noteTable, OTHER } from './table-frames.ts';
 import { VCPU, VCPU_MODE } from './vcpu.ts';
 
 /** Kinds of access. */
@@ -102,10 +103,12 @@ export class Walker {
     return false;
   }
 
-  private mark(paddr: number, track: boolean): void {
+  private mark(paddr: number, track: boolean, kind = OTHER, base = 0): void {
     if (!track) return;
     const maddr = this.behind(paddr, false);
-    if (maddr >= 0) this.frames.setFlag(maddr >>> 12, FRAME_TABLE);
+    if (maddr < 0) return;
+    noteTable(this.frames, maddr >>> 12, kind, base);
+    this.frames.setFlag(maddr >>> 12, FRAME_TABLE);
   }
 
   private pae(
@@ -148,7 +151,7 @@ export class Walker {
     if (large) mfn = (frameBase(lo2, hi2) / 4096 + ((lin >>> 12) & 511)) >>> 0;
     else {
       leaf = frameBase(lo2, hi2) + ((lin >>> 12) & 511) * 8;
-      this.mark(leaf, track);
+      this.mark(leaf, track, LEAF_8, lin & ~0x1fffff);
       leafLo = this.entry(leaf);
       const hi1 = this.entry(leaf + 4);
       if ((leafLo & PTE_P) === 0) return this.fail(access, user, 0, nx);
@@ -190,7 +193,7 @@ export class Walker {
       rights = pde;
     if (!large) {
       leaf = ((pde & 0xfffff000) >>> 0) + ((lin >>> 12) & 1023) * 4;
-      this.mark(leaf, track);
+      this.mark(leaf, track, LEAF_4, lin & ~0x3fffff);
       entry = this.entry(leaf);
       if ((entry & PTE_P) === 0) return this.fail(access, user, 0, false);
       rights &= entry;

@@ -76,6 +76,10 @@ export class Frames {
     this.m.u8[FLAGS + mfn] = old | flag;
     this.bump(CTL.writeEpoch);
   }
+  /** Sets a flag that the store just done has cleared. Nobody has looked since, so no write-TLB entry was made and no epoch moves. */
+  keepFlag(mfn: number, flag: number): void {
+    this.m.u8[FLAGS + mfn] = this.m.u8[FLAGS + mfn]! | flag;
+  }
   clearFlag(mfn: number, flag: number): void {
     this.m.u8[FLAGS + mfn] = this.m.u8[FLAGS + mfn]! & ~flag;
   }

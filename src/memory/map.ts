@@ -44,6 +44,7 @@ export const CACHE_AREAS = [
   ['frameFlags', 64 * KiB, MAX_FRAMES], // u8: code, table, clean, watched
   ['frameVersion', 128 * KiB, MAX_FRAMES * 4], // u32: bumped when code in the frame changes
   ['tlb', 512 * KiB, MAX_VCPUS * 64 * KiB],
+  ['tableFrames', 2560 * KiB, MAX_FRAMES * 4], // u32: what the page table in a frame translates (cpu/table-frames.ts)
   ['traceSide', 3 * MiB, 1 * MiB], //    long data of records, a ring of bytes
   ['traceRing', 4 * MiB, 4 * MiB], //    65536 records of 64 bytes
   ['decoded', 8 * MiB, 6 * MiB], //      decoded operations (the interpreter's)
