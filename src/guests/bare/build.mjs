@@ -55,7 +55,15 @@ export function buildBare(workspace, run) {
     return readFileSync(linked);
   };
 
+  const flat = (name, source) => {
+    run('nasm', '-f', 'bin', `-I${workspace}/`, '-o', join(workspace, name), source);
+    return readFileSync(join(workspace, name));
+  };
+
   const output = new Map();
+  flat('modes-body.bin', `${here}/modes/body.asm`); // what the two include
+  output.set('bare/modes.elf', kernel('modes', [`${here}/modes/kernel.asm`]));
+  output.set('bare/modes.rom', flat('modes.rom', `${here}/modes/rom.asm`));
   for (const name of WORKLOADS) {
     const own = [`${here}/bench/${name}.c`, `${here}/bench/${name}.asm`].filter((path) => existsSync(path));
     output.set(

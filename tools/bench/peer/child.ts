@@ -5,7 +5,7 @@ import type { Job, Run } from './run.ts';
 
 async function perform(job: Job): Promise<Run> {
   if (job.peer === 'v86') return (await import('./v86.ts')).runV86(job);
-  throw new Error('the bench does not drive this engine');
+  return (await import('./ringside.ts')).runRingside(job);
 }
 
 perform(JSON.parse(process.argv[2] ?? '{}') as Job).then(
