@@ -131,6 +131,37 @@ test('a damaged link says so and loses nothing', async ({ page }) => {
   await opensTheSame(page, lab, link); // the whole link still works
 });
 
+test('a short link to another machine says so, stays readable, and leads on', async ({ page }) => {
+  const lab = await Lab.open(page, 'hello', { lang: 'ko' });
+  await lab.guided();
+  for (let i = 0; i < 3; i++) await lab.moves(() => page.keyboard.press('.'));
+  const { cursor } = await lab.state();
+  const place = `${cursor.T}.${cursor.seq}.${cursor.within ? 1 : 0}`;
+  await page.evaluate((hash) => {
+    location.hash = hash;
+  }, `at=hello.${place}.deadbeef`);
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText('deadbeef');
+  await expect(alert).toContainText('링크'); // in the language of the page
+  await expect.poll(async () => (await lab.state()).cursor).toEqual(cursor);
+  await alert.getByRole('button', { name: lab.t('openAtStart') }).click();
+  await expect(alert).toHaveCount(0);
+  await lab.guided();
+});
+
+test('what is wrong with an image is said in Korean throughout', async ({ page }) => {
+  await Lab.open(page, 'hello', { lang: 'ko' });
+  const elf = Buffer.from(readFileSync(new URL('../public/guests/hello/hello.elf', import.meta.url)));
+  elf[4] = 2; // a 64-bit class
+  await dropFile(page, 'wide.elf', elf);
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText('64비트 ELF 커널입니다');
+  await expect(alert.locator('p')).not.toContainText(/expected|found|build|offset/i);
+  await dropFile(page, 'notes.txt', Buffer.alloc(200, 0x41));
+  await expect(alert).toContainText('ELF 실행 파일이 아닙니다');
+  await expect(alert.locator('p')).not.toContainText(/expected|found|link the/i);
+});
+
 test('a truncated image is named and what stands on stage stays', async ({ page }) => {
   const lab = await Lab.open(page, 'hello');
   await lab.guided();

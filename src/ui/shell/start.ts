@@ -1,11 +1,12 @@
 // Opens what the address asks for: #hello, #rings, #ping, #silence, #own, or #m=<a moment>. Nothing asked for: hello.
 
 import { ensureIsolation } from '../../lab/isolation.ts';
-import { createSession, openDecoded, openLink } from '../../lab/session.ts';
+import { decodeLink } from '../../lab/link.ts';
+import { createSession, openDecoded } from '../../lab/session.ts';
 import type { Moment } from '../../lab/types.ts';
 import { wireTours } from '../panels/guide/tour.ts';
 import { connect, labState, session } from '../store/lab.ts';
-import { notify, useUi } from '../store/ui.ts';
+import { useUi } from '../store/ui.ts';
 import { resumeTalk, wireTalk } from '../talk/talk.ts';
 import { goto, openLab, reopenOwn } from './actions.ts';
 import { readShort } from './short-link.ts';
@@ -26,15 +27,15 @@ function labOfConfig(): string {
 
 /** Puts a moment on stage: from a whole link, or from the short form of a shipped lab (#at=…). */
 export async function openMoment(text: string, short = false): Promise<void> {
-  useUi.getState().set({ lab: 'own', opening: { moment: true }, selected: undefined });
+  const { set } = useUi.getState();
   try {
-    const warning = short
-      ? await openDecoded(session(), await readShort(text))
-      : await openLink(session(), text);
-    useUi.getState().set({ lab: labOfConfig(), opening: undefined });
-    if (warning) notify(warning);
+    // A link that cannot be read changes nothing: what stands on stage stays.
+    const link = short ? await readShort(text) : await decodeLink(text);
+    set({ lab: 'own', opening: { moment: true }, selected: undefined, badLink: undefined });
+    const warning = await openDecoded(session(), link);
+    set({ lab: labOfConfig(), opening: undefined, badLink: warning });
   } catch (e) {
-    useUi.getState().set({ opening: undefined, badLink: e instanceof Error ? e.message : String(e) });
+    set({ opening: undefined, badLink: e instanceof Error ? e.message : String(e) });
   }
 }
 

@@ -240,7 +240,10 @@ export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
   const running = useLab((s) => s.running);
   const T = useLab((s) => s.cursor.T);
   // A machine that is off is in nobody's control.
-  const off = useLab((s) => s.phase === 'paused' && s.stop.kind === 'end' && s.stop.reason === 'poweroff');
+  const off = useLab(
+    (s) =>
+      s.phase === 'paused' && s.stop.kind === 'end' && s.stop.reason !== 'idle' && s.stop.reason !== 'limit',
+  );
   const label = useSettings((s) => (s.theme === 'presenter' ? 116 : 92));
   const shown = domains.filter(
     (d) => d.kind === 'pv' || d.domid === running || trap?.records.some((r) => r.domid === d.domid),
