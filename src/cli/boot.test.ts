@@ -114,3 +114,54 @@ describe('options', () => {
     });
   });
 });
+
+describe('ringside boot --type bare', () => {
+  /** mov dx,3f8h; al='A'; out; then out E9h (POST), out 402h (debug), exit port with 300h+7, at the reset vector of a 64 KiB ROM. */
+  const rom = new Uint8Array(0x10000).fill(0xf4);
+  rom.set([0xea, 0x00, 0x00, 0x00, 0xf0], 0xfff0);
+  rom.set(
+    [
+      0xba, 0xf8, 0x03, 0xb0, 0x41, 0xee, 0xb0, 0x9c, 0xe6, 0xe9, 0xba, 0x02, 0x04, 0xb0, 0x0a, 0xee, 0xb8,
+      0x07, 0x03, 0xe7, 0xf4, 0xf4,
+    ],
+    0,
+  );
+  const file = join(folder, 'rom.bin');
+  writeFileSync(file, rom);
+  const PORTS = ['--debug-port', '0x402', '--post-port', '0xe9', '--exit-port', '0xf4'];
+
+  it('runs a ROM: COM1 and the debug port on stdout, POST bytes as lines on stderr, the exit port’s low byte as code', () => {
+    const r = boot('--type', 'bare', '--rom', file, ...PORTS, '--json');
+    expect([r.code, r.out, r.err.includes('post 9c\n')]).toEqual([7, 'A\n', true]);
+    expect(r.last).toMatchObject({ reason: 'exit', code: 7 });
+    const saved = join(folder, 'bare');
+    boot('--type', 'bare', '--rom', file, ...PORTS, '--save-at', '3', saved);
+    const rest = boot('--restore', saved, '--json');
+    expect([rest.last['traceHash'], rest.last['stateHash']]).toEqual([
+      r.last['traceHash'],
+      r.last['stateHash'],
+    ]);
+  });
+
+  it('says halted and triple fault by name', () => {
+    const silent = boot('--type', 'bare', '--rom', file, '--json');
+    expect([silent.code, silent.last['reason']]).toEqual([5, 'halted']);
+    const bad = new Uint8Array(0x10000);
+    bad.set([0x0f, 0x01, 0x1e, 0x00, 0x00, 0xcc], 0xfff0); // lidt [0] loads a limit of zero, then INT3
+    writeFileSync(join(folder, 'bad.bin'), bad);
+    const r = boot('--type', 'bare', '--rom', join(folder, 'bad.bin'), '--json');
+    expect([r.code, r.last['reason']]).toEqual([4, 'triple-fault']);
+    expect(r.err).toMatch(/triple fault.*\n {2}eax=/);
+  });
+
+  it('names what does not belong together', () => {
+    expect(boot('--type', 'bare').err).toContain('an image or a --rom');
+    expect(boot(HELLO, '--exit-port', '1').err).toContain('belongs to --type bare');
+    expect(boot('--type', 'bare', HELLO).err).toContain('no multiboot header');
+    writeFileSync(join(folder, 'big.bin'), new Uint8Array(2 << 20));
+    expect(boot('--type', 'bare', '--rom', join(folder, 'big.bin'), '--memory', '239').err).toMatch(
+      /1 to 237 MiB/,
+    );
+    expect(boot('--type', 'bare', '--rom', file, '--audit').err).toContain('--audit belongs to Xen');
+  });
+});

@@ -6,6 +6,7 @@ import { auditMachine } from '../hypervisor/audit.ts';
 import { ImageError } from '../hypervisor/image.ts';
 import { hypercallName } from '../hypervisor/hypercalls.ts';
 import { attachBare } from '../machine/bare.ts';
+import { inputRoom } from '../machine/devices/console.ts';
 import { type ImageHead, ImageFileError, loadImage, readImageHead, saveImage } from '../machine/image.ts';
 import { stateHash } from '../machine/state-hash.ts';
 import { stopReason } from '../machine/stop.ts';
@@ -32,8 +33,6 @@ import { TraceFile } from './trace-file.ts';
 const MEMORY_MIB = 256;
 /** Guest output leaves within this many milliseconds of being written. */
 const FLUSH_MS = 3;
-/** Bytes that fit into the queue in front of COM1 with the largest RAM and ROM. */
-const MAX_BARE_INPUT = 64 << 10;
 export const NEVER_TICKS = Number.MAX_SAFE_INTEGER;
 
 interface SavedAbout {
@@ -235,10 +234,11 @@ export function newTimeline(
     options.input === undefined || LiveInput.wanted(options.input)
       ? undefined
       : new Uint8Array(readFileSync(options.input === '-' ? 0 : options.input));
-  if (options.bare !== undefined && (input?.length ?? 0) > MAX_BARE_INPUT)
-    throw new UsageError(`--input holds at most ${MAX_BARE_INPUT} bytes for a bare machine`);
   const images = (sha: string): Uint8Array | undefined => files.get(sha);
   const machine = build(options, images, files);
+  const room = isXen(machine) ? Infinity : inputRoom(machine.chipset);
+  if ((input?.length ?? 0) > room)
+    throw new UsageError(`--input holds at most ${room} bytes beside this RAM and ROM`);
   const timeline = new Timeline(machine, images, { hostSlice: options.hostSlice });
   if (input && input.length > 0)
     timeline.log.append({ kind: 'console', domid: 1, bytes: [...input], hold: true });

@@ -59,12 +59,15 @@ const capacity = ({ m }: Chipset): number => m.r32(AT.board + BOARD.queueFrames)
 const place = (c: Chipset, n: number): number =>
   c.m.r32(AT.board + BOARD.queueMfn) * PAGE_SIZE + (n % capacity(c));
 
+/** How many more bytes the queue in front of COM1 holds. */
+export const inputRoom = (c: Chipset): number =>
+  capacity(c) - (c.m.r32(C + CONSOLE.head) - c.m.r32(C + CONSOLE.tail));
+
 /** Queues bytes for COM1; returns how many fit. */
 export function queueInput(c: Chipset, bytes: Uint8Array): number {
   const { m } = c;
   const head = m.r32(C + CONSOLE.head);
-  const room = capacity(c) - (head - m.r32(C + CONSOLE.tail));
-  const n = Math.min(room, bytes.length);
+  const n = Math.min(inputRoom(c), bytes.length);
   for (let i = 0; i < n; i++) c.frames.write8(place(c, head + i), bytes[i]!);
   m.w32(C + CONSOLE.head, head + n);
   return n;
