@@ -185,6 +185,23 @@ async function straightToTheKernel(lab: Lab, hand: Hand): Promise<void> {
   await expect(lab.page.getByTestId('steps')).toContainText(lab.t('outcome_direct'));
 }
 
+/** The door of hypercalls from ring 3: refused by the gate, handed to the kernel; then three doors side by side. */
+async function theOtherDoor(lab: Lab, hand: Hand): Promise<void> {
+  await lab.moves(hand.primary);
+  await lab.expectHeading(tourOf('rings', lab.lang).stops[4]!.heading);
+  await expectNext(lab, 'int 0x82');
+  await lab.moves(() => predict(lab, hand, 'rings', 4, 'served'));
+  await expect(lab.guide.getByRole('status')).toContainText(choiceText(lab, 'rings', 4, 'refused'));
+  const door = symbolOf('rings', 'door_int82_ring3');
+  const gp = (await lab.records({ types: ['trap'], groups: true })).find((r) => r.eip === door)!;
+  expect(gp).toMatchObject({ aux: 13, cpl: 3, outcome: 'refused' });
+  expect(gp.p[0]).toBe(0x412);
+  await expect(lab.guide).toContainText('0x412');
+  await hand.primary();
+  await lab.expectHeading(tourOf('rings', lab.lang).stops[5]!.heading);
+  await expect(lab.page.locator('[data-door][data-open="true"]')).toHaveCount(3);
+}
+
 async function walk(lab: Lab, hand: Hand): Promise<void> {
   const opening = await expectOpening(lab);
   expect(opening.panels).toEqual(['control', 'code', 'console:1', 'guide']);
@@ -214,6 +231,7 @@ for (const lang of LANGS) {
         await refusedCli(lab, hand);
         await silentPopf(lab, hand);
         await straightToTheKernel(lab, hand);
+        await theOtherDoor(lab, hand);
       });
     });
   }
