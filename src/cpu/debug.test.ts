@@ -277,7 +277,7 @@ describe('debug registers', () => {
     t.setReg('ebx', 0xffffdf00);
     t.run(10);
     expect(t.reg('ecx')).toBe(0xffff0ff0);
-    expect(t.reg('edx')).toBe(0xffff0700);
+    expect(t.reg('edx')).toBe(0xffff0f00);
   });
   it('in effect from the instruction behind MOV DR7 on', () => {
     const t = machine(['mov dr7, eax', 'mov dr0, ecx', 'mov dr7, eax', 'nop']);

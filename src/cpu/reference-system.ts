@@ -183,7 +183,7 @@ export abstract class SystemAccess extends MemoryAccess {
   private setDebug(n: number, value: number): void {
     let fixed = value;
     if (n === 6) fixed = (value & 0xe00f) | 0xffff0ff0;
-    if (n === 7) fixed = (value & 0xffff27ff) | 0x400;
+    if (n === 7) fixed = (value & 0xffff2fff) | 0x400;
     this.m.w32(this.v + VCPU.dr + 4 * n, fixed);
     this.noteDebug();
   }

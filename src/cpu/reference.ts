@@ -335,6 +335,7 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
   // ---- decoding ---------------------------------------------------------------------------------------
   /** The operation at a linear address, decoded or found unchanged in the cache. */
   private fetch(lin: number): Operation {
+    if (!this.csFlat) this.checkLimit(1); // before the page is looked at
     const host = this.hostExecute(lin);
     if (host < 0) return this.decodeUncached(lin);
     const mfn = (host - RAM_BASE) >>> 12;
@@ -374,6 +375,7 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
     return true;
   }
   private checkLimit(length: number): void {
+    if (this.csFlat) return; // 4 GiB: fetching wraps around
     const last = (this.ip >>> 0) + length - 1;
     if (last > this.m.r32((this.segAt + CS * 4 + 2) * 4)) this.raise(VECTOR_GP, 0);
   }

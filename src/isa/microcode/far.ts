@@ -265,7 +265,7 @@ export function farReturn<V, W>(b: Builder<V, W>, release: number): void {
   const size = b.opSize,
     bytes = size / 8;
   b.micro('far return', () => {
-    const sel = b.zx(b.peek(bytes, size), 16),
+    const sel = b.peek(bytes, 16),
       eip = b.peek(0, size);
     b.if(
       b.isProtected(),

@@ -49,7 +49,8 @@ export function checkRoom<V, W>(b: Builder<V, W>, ss: SegmentValue<V>, esp: V, l
     last = b.add(first, b.sub(length, b.const(1)));
   const top = b.select(isBig(b, ss), b.const(-1), b.const(0xffff));
   const inOrder = b.leU(first, last);
-  const up = b.and(inOrder, b.leU(last, ss.limit));
+  // A segment of 4 GiB has room everywhere: pushes wrap around.
+  const up = b.or(b.and(inOrder, b.leU(last, ss.limit)), b.eq(ss.limit, b.const(-1)));
   const down = b.and(inOrder, b.and(b.ltU(ss.limit, first), b.leU(last, top)));
   b.faultIf(isZero(b, b.select(has(b, ss.attr, SEG_TYPE_EXPAND_DOWN), down, up)), SF, code);
 }

@@ -65,9 +65,10 @@ function returnFromFrame<V, W>(b: Builder<V, W>): void {
   const size = b.opSize,
     bytes = size / 8,
     cpl = b.sys('cpl');
-  const eip = b.peek(0, size),
+  // Flags first, as processors do: where the frame reaches a page that is not there, that address is CR2.
+  const image = b.peek(2 * bytes, size),
     sel = b.zx(b.peek(bytes, size), 16),
-    image = b.peek(2 * bytes, size);
+    eip = b.peek(0, size);
   const ordinary = (): void => {
     const d = checkReturnCode(b, sel, eip);
     b.if(
