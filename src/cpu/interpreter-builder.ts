@@ -8,7 +8,16 @@
 // Flags: see interpreter-flags.ts.
 
 import type { Access, Arg, SegmentValue, SysName } from '../isa/builder.ts';
-import { type Gpr, type Insn, type MemOperand, type Operand, type Seg, type Size, SS } from '../isa/types.ts';
+import {
+  type Gpr,
+  type Insn,
+  type MemOperand,
+  type Operand,
+  type Seg,
+  type Size,
+  CS,
+  SS,
+} from '../isa/types.ts';
 import type { Helper, WasmValue } from '../isa/wasm.ts';
 import { type FunctionBody, I32, I64, type Opcode } from '../isa/wasm-emit.ts';
 import { emitBulk } from './interpreter-bulk.ts';
@@ -33,6 +42,8 @@ export interface Ends {
   next(offset: number, starts: boolean): void;
   /** To the record in a local: a straight run begins there. */
   goto(record: number): void;
+  /** Behind the instruction, out to the engine: what it keeps of the processor may have changed. The program goes on at the EIP in a local. */
+  system(eip: number): void;
   /** To the EIP in a local. */
   lookup(eip: number): void;
 }
@@ -49,8 +60,8 @@ const ESP = 4;
 export class InterpreterBuilder extends FlagsBuilder {
   /** The description reads or writes through a segment register it names itself (the stack, strings). */
   usesFixedSegments = false;
-  private readonly ends: Ends;
-  private readonly at: number;
+  protected readonly ends: Ends;
+  protected readonly at: number;
   private readonly flat: boolean;
   private transfer: Transfer | undefined = undefined;
   /** All that the stack is read for was probed: no look-up behind it fails. */
@@ -81,7 +92,7 @@ export class InterpreterBuilder extends FlagsBuilder {
     return this.f;
   }
   /** The same value in a local, where it was a constant or a field. */
-  private copy(value: WasmValue): WasmValue {
+  protected copy(value: WasmValue): WasmValue {
     this.get(value);
     return this.keep();
   }
@@ -93,7 +104,7 @@ export class InterpreterBuilder extends FlagsBuilder {
   private fast(address: number): FunctionBody {
     return this.f.const32(0).memory('i32.load', 2, address);
   }
-  private mayGoOut(): void {
+  protected mayGoOut(): void {
     if (this.committed && !this.readsProbed) throw new NotCoveredError('would go out after a commit');
   }
   private leaveIf(): void {
@@ -113,6 +124,10 @@ export class InterpreterBuilder extends FlagsBuilder {
           return this.registerArg(operand, operand.size, fields.shift()!, prepares);
         case 'mem':
           return this.memoryArg(operand, access[i] ?? 'r', prepares);
+        case 'sreg':
+          return this.segmentArg(operand, operand.seg);
+        case 'cr':
+          return this.constantArg({ ...operand, kind: 'cr' } as Operand, 32);
         case 'imm':
         case 'rel':
           return this.constantArg(operand, operand.size);
@@ -145,6 +160,14 @@ export class InterpreterBuilder extends FlagsBuilder {
         this.committed = true;
       },
     };
+  }
+  private segmentArg(operand: Operand, seg: Seg): Arg<WasmValue> {
+    const none = (): never => {
+      throw new NotCoveredError('a segment register is loaded by microcode');
+    };
+    const get = (): WasmValue =>
+      seg === CS ? this.sys('cs') : seg === SS ? this.sys('ss') : this.selector(seg);
+    return { operand, size: 16, get, set: none, ea: none };
   }
   private constantArg(operand: Operand, size: Size): Arg<WasmValue> {
     const none = (): never => {
@@ -207,7 +230,6 @@ export class InterpreterBuilder extends FlagsBuilder {
   }
   /** Memory offset of `bytes` bytes at an offset of a segment, all checks made; goes out where they are not so easily made. */
   private lookup(seg: Seg, offset: WasmValue, bytes: number, write: boolean): WasmValue {
-    const { f } = this;
     if (seg !== RECORD_SEG) this.usesFixedSegments = true;
     let lin = offset.value === undefined ? offset : this.copy(offset);
     if (seg === RECORD_SEG || !this.flat) {
@@ -221,16 +243,33 @@ export class InterpreterBuilder extends FlagsBuilder {
       this.get(offset).op('i32.add');
       lin = this.keep();
     }
+    this.fast(write ? FAST.writeTable : FAST.readTable);
+    return this.translated(lin, bytes, write, this.keep());
+  }
+  /** The same for a linear address, by the TLB at `table`: the one of the present privilege, or of `level` (MISS_LEVEL). */
+  protected translated(
+    lin: WasmValue,
+    bytes: number,
+    write: boolean,
+    table: WasmValue,
+    level?: WasmValue,
+  ): WasmValue {
+    const { f } = this;
     const entry = f.local(I32);
     this.get(lin).const32(9).op('i32.shr_u');
     f.const32((TLB_ENTRIES - 1) * 8).op('i32.and');
-    this.fast(write ? FAST.writeTable : FAST.readTable)
-      .op('i32.add')
-      .set(entry);
+    this.get(table).op('i32.add').set(entry);
     this.get(lin);
     if (bytes > 1) f.const32(bytes - 1).op('i32.add');
     f.const32(-4096).op('i32.and').get(entry).memory('i32.load', 2, 0).op('i32.ne');
     this.mayGoOut();
+    if (level !== undefined) {
+      const miss = this.keep();
+      this.get(miss).begin('if');
+      this.f.const32(0);
+      this.get(level).memory('i32.store', 2, FAST.missLevel).end();
+      this.get(miss);
+    }
     this.ends.missIf(this.at, lin.local, write);
     f.get(entry).memory('i32.load', 2, 4);
     this.get(lin).const32(4095).op('i32.and').op('i32.or');
@@ -319,7 +358,7 @@ export class InterpreterBuilder extends FlagsBuilder {
   override eflags(): WasmValue {
     throw new NotCoveredError('eflags');
   }
-  override setEflags(): void {
+  override setEflags(_mask?: number, _value?: WasmValue): void {
     throw new NotCoveredError('setEflags');
   }
   override sys(name: SysName): WasmValue {
@@ -445,7 +484,7 @@ export class InterpreterBuilder extends FlagsBuilder {
     this.transfer =
       target === TARGET ? { kind: 'static', condition: undefined } : { kind: 'dynamic', eip: target };
   }
-  override setEip(): void {
+  override setEip(_value?: WasmValue): void {
     throw new NotCoveredError('setEip');
   }
 
@@ -485,5 +524,5 @@ export class InterpreterBuilder extends FlagsBuilder {
   }
 }
 
-const LOADS: Readonly<Record<Size, Opcode>> = { 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load' };
-const STORES: Readonly<Record<Size, Opcode>> = { 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store' };
+export const LOADS: Readonly<Record<Size, Opcode>> = { 8: 'i32.load8_u', 16: 'i32.load16_u', 32: 'i32.load' };
+export const STORES: Readonly<Record<Size, Opcode>> = { 8: 'i32.store8', 16: 'i32.store16', 32: 'i32.store' };

@@ -28,9 +28,9 @@ import {
   RECORD,
   RECORDS,
 } from './interpreter-layout.ts';
-import { CROSS, GOTO, pairKey, STEP } from './interpreter-names.ts';
+import { bareKey, CROSS, GOTO, pairKey, STEP } from './interpreter-names.ts';
 import { BARRIERS, shapeKey, STRINGS, TRANSFERS } from './interpreter-shapes.ts';
-import { VCPU } from './vcpu.ts';
+import { VCPU, VCPU_MODE } from './vcpu.ts';
 
 const VERSIONS = cacheArea('frameVersion') >>> 2;
 const NO_PAGE = 1;
@@ -56,11 +56,13 @@ export class CodeCache {
   private readonly i32: Int32Array;
   private readonly u16: Uint16Array;
   private readonly handlers: ReadonlyMap<string, number>;
+  private readonly ending: ReadonlySet<number>;
   private readonly step: number;
   private readonly goto: number;
   private readonly cross: number;
 
-  constructor(m: Memory, frames: Frames, handlers: ReadonlyMap<string, number>) {
+  constructor(m: Memory, frames: Frames, handlers: ReadonlyMap<string, number>, ending: ReadonlySet<number>) {
+    this.ending = ending;
     this.m = m;
     this.frames = frames;
     this.i32 = m.i32;
@@ -217,7 +219,7 @@ export class CodeCache {
       }
       const insn = decodeAt(this.m.u8, RAM_BASE + mfn * 4096, offset);
       const key = insn === undefined ? undefined : shapeKey(insn, flat);
-      const handler = key === undefined ? undefined : handlers.get(key);
+      const handler = key === undefined ? undefined : (handlers.get(key) ?? this.bareHandler(key, v));
       this.fill(n, insn, at, handler ?? this.step, v);
       u16[map + offset] = n;
       if (before !== undefined && handler !== undefined) {
@@ -228,13 +230,17 @@ export class CodeCache {
       n++;
       if (insn === undefined) break;
       const { semantics } = insn.form;
-      ends.push(handler !== undefined && TRANSFERS.has(semantics));
+      ends.push(handler !== undefined && (TRANSFERS.has(semantics) || this.ending.has(handler)));
       if (BARRIERS.has(semantics) || insn.invalid !== undefined) break;
       at = (at + insn.length) | 0;
     }
     i32[word(FAST.records)] = n;
     this.countRest(first, n, ends);
     return first;
+  }
+  /** Handlers of the system are for the bare machine alone. */
+  private bareHandler(key: string, v: number): number | undefined {
+    return this.m.r32(v + VCPU.mode) === VCPU_MODE.bare ? this.handlers.get(bareKey(key)) : undefined;
   }
   /** Ends a run without an instruction: on to a record that is there already, or to an EIP that is looked up. */
   private pseudo(n: number, eip: number, known: number): void {
@@ -265,6 +271,7 @@ export class CodeCache {
     i32[at + word(RECORD.eip)] = eip;
     if (insn === undefined || handler === this.step) return;
     const next = (eip + insn.length) | 0;
+    i32[at + word(RECORD.target)] = next; // of jumps: where they lead
     i32[at + word(RECORD.imm)] = next; // overwritten where there is an immediate
     const registers = [RECORD.a, RECORD.b, RECORD.link];
     const strings = STRINGS.has(insn.form.semantics);

@@ -60,6 +60,15 @@ const FAST_LAYOUT = layout('FAST', {
   cr3: 'u32',
   cr4: 'u32',
   mode: 'u32',
+  // For instructions that touch the system.
+  cpl: 'u32',
+  systemRead: 'u32', // TLBs of levels 0-2 and of level 3
+  systemWrite: 'u32',
+  userRead: 'u32',
+  userWrite: 'u32',
+  missLevel: 'u32', // whose TLB has no entry: MISS_LEVEL
+  attention: 'u32', // 1: a device wants the engine to look
+  shadow: 'u32', // 1: the instruction behind this one is in an interrupt shadow
   seg: ['u32', 24], // ES CS SS DS FS GS, FAST_SEG each
 });
 type FastName = Exclude<keyof typeof FAST_LAYOUT, `$${string}`>;
@@ -72,9 +81,13 @@ export const FAST = Object.fromEntries(
 
 /**
  * Why generated code came back; in each case no part of the instruction at FAST.rec (or at EIP FAST.target) has been done.
- * step: the reference engine is to do it, or the ticks are used up. lookup: it is not decoded. Misses: the TLB has no entry for FAST.target.
+ * step: the reference engine is to do it, or the ticks are used up. lookup: it is not decoded. system: what the
+ * engine keeps of the processor may have changed, FAST.target is where it goes on. Odd: the run was finished. Misses: the TLB has no entry for FAST.target.
  */
-export const LEFT = { step: 0, lookup: 1, missRead: 2, missWrite: 3 } as const;
+export const LEFT = { step: 0, lookup: 1, missRead: 2, missWrite: 4, system: 5 } as const;
+
+/** Whose TLB: that of the present privilege, of levels 0-2, of level 3. */
+export const MISS_LEVEL = { present: 0, system: 1, user: 2 } as const;
 
 export const CODE_TLB = AREA + 4096;
 export const CODE_TLB_ENTRIES = 256;

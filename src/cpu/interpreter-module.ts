@@ -15,7 +15,16 @@ import { type Ends, InterpreterBuilder } from './interpreter-builder.ts';
 import { FR, FX, HANDLER_PARAMS, LEFT_TICKS, NotCoveredError, REC, V } from './interpreter-flags.ts';
 import { isFrequent, PAIRS } from './interpreter-frequent.ts';
 import { CODE_TLB, CODE_TLB_ENTRIES, FAST, LEFT, RECORD, RECORDS } from './interpreter-layout.ts';
-import { CROSS, GOTO, pairKey, STEP, TABLE_SECTION } from './interpreter-names.ts';
+import {
+  bareKey,
+  CROSS,
+  GOTO,
+  type HandlerTable,
+  pairKey,
+  STEP,
+  TABLE_SECTION,
+} from './interpreter-names.ts';
+import { type PortImports, SYSTEM_SEMANTICS, SystemBuilder } from './interpreter-system.ts';
 import { shapeKey } from './interpreter-shapes.ts';
 
 import '../isa/semantics/index.ts';
@@ -156,11 +165,15 @@ function functionEnds(f: FunctionBody): Ends {
     f.memory('i32.load', 2, RECORD.rest).op('i32.sub').set(LEFT_TICKS);
   };
   return {
-    leave,
+    leave: (offset) => leave(offset),
     leaveIf: (offset) => {
       f.begin('if');
       leave(offset);
       f.end();
+    },
+    system: (eip) => {
+      f.const32(0).get(eip).memory('i32.store', 2, FAST.target);
+      leave(0, LEFT.system);
     },
     missIf: (offset, lin, write) => {
       f.begin('if');
@@ -188,6 +201,21 @@ function functionEnds(f: FunctionBody): Ends {
       f.const32(LOOKUP).op('return');
     },
   };
+}
+
+/** The function of a shape that touches the system. */
+function systemFunction(
+  shape: Shape,
+  ports: PortImports,
+): { readonly body: FunctionBody; readonly endsRun: boolean } {
+  const body = new FunctionBody(HANDLER_PARAMS, [I32]);
+  const b = new SystemBuilder(shape.insn, body, functionEnds(body), 0, shape.flat);
+  b.ports = ports;
+  b.prepareEip();
+  shape.entry.run(b, ...b.args(shape.entry.access));
+  b.finish(true);
+  body.op('unreachable');
+  return { body, endsRun: b.endsRun };
 }
 
 function handlerFunction(shape: Shape): { readonly body: FunctionBody; readonly trial: Trial } {
@@ -244,6 +272,9 @@ function inlineEnds(f: FunctionBody, labels: Labels, target: number): Ends {
     goto: (record) => {
       f.get(record).set(REC);
       begins();
+    },
+    system: () => {
+      throw new Error('system instructions are functions of their own');
     },
     lookup: (eip) => {
       f.get(eip).set(target).branch('br', labels.lookup);
@@ -369,7 +400,7 @@ function loopFunction(cases: readonly Case[], type: number): FunctionBody {
   f.end().const32(LEFT.missWrite).set(reason);
   f.end();
   // What was taken for the rest of the run is given back, unless the run was finished.
-  f.get(reason).const32(LEFT.lookup).op('i32.ne').begin('if');
+  f.get(reason).const32(1).op('i32.and').op('i32.eqz').begin('if');
   f.get(LEFT_TICKS).get(REC).memory('i32.load', 2, RECORD.rest).op('i32.add').set(LEFT_TICKS);
   f.end();
   for (const [address, local] of [
@@ -398,7 +429,12 @@ export interface InterpreterModule {
 export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
   const module = new WasmModule();
   module.importMemory('ringside', 'memory', 1, kind);
+  const ports: PortImports = {
+    portIn: module.importFunction('ringside', 'portIn', [I32, I32, I32, I32], [I32]),
+    portOut: module.importFunction('ringside', 'portOut', [I32, I32, I32, I32, I32], []),
+  };
   const refused = new Map<string, string>();
+  const system: { readonly key: string; readonly body: FunctionBody; readonly endsRun: boolean }[] = [];
   const made = new Map<string, { readonly shape: Shape; readonly body: FunctionBody }>();
   const aliases: string[] = [];
   for (const shape of allShapes()) {
@@ -408,7 +444,16 @@ export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
       else made.set(shape.key, { shape, body });
     } catch (error) {
       if (!(error instanceof NotCoveredError)) throw error;
-      refused.set(shape.key, error.message);
+      if (!SYSTEM_SEMANTICS.has(shape.insn.form.semantics)) {
+        refused.set(shape.key, error.message);
+        continue;
+      }
+      try {
+        system.push({ key: bareKey(shape.key), ...systemFunction(shape, ports) });
+      } catch (again) {
+        if (!(again instanceof NotCoveredError)) throw again;
+        refused.set(shape.key, again.message);
+      }
     }
   }
   const cases: Case[] = [STEP, GOTO, CROSS].map((key) => ({ key, shapes: [] }));
@@ -429,8 +474,15 @@ export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
     if (key in handlers) continue;
     handlers[key] = cases.length + module.addToTable(module.define(body));
   }
+  const ending: number[] = [];
+  for (const { key, body, endsRun } of system) {
+    handlers[key] = cases.length + module.addToTable(module.define(body));
+    if (endsRun) ending.push(handlers[key]);
+  }
   for (const key of aliases) handlers[key] = handlers[key.slice(1)]!;
   module.define(loopFunction(cases, type), 'run');
-  module.addCustom(TABLE_SECTION, [...new TextEncoder().encode(JSON.stringify({ handlers }))]);
+  module.addCustom(TABLE_SECTION, [
+    ...new TextEncoder().encode(JSON.stringify({ handlers, ending } satisfies HandlerTable)),
+  ]);
   return { bytes: module.encode(), refused, inlined: cases.length, functions: made.size };
 }

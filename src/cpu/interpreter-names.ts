@@ -8,9 +8,14 @@ export const STEP = '#step',
 /** What the loader needs to know of a module: the number of the handler for each shape and each pair of shapes. */
 export interface HandlerTable {
   readonly handlers: Readonly<Record<string, number>>;
+  /** Handlers that end a straight run though they are no near transfers. */
+  readonly ending: readonly number[];
 }
 /** The custom section that holds it as JSON. */
 export const TABLE_SECTION = 'handlers';
+
+/** Names of shapes that only the bare machine has: there they need not be compared with what a guest believes. */
+export const bareKey = (key: string): string => `!${key}`;
 
 /** The handler that runs two instructions, one behind the other. */
 export const pairKey = (first: string, second: string): string => `${first} + ${second}`;

@@ -48,6 +48,8 @@ export function shapeKey(insn: Insn, flat: boolean): string | undefined {
     if (operand.kind === 'reg') key += ` r${operand.size}`;
     else if (operand.kind === 'imm') key += ` i${operand.size}`;
     else if (operand.kind === 'rel') key += ' j';
+    else if (operand.kind === 'sreg') key += ` s${operand.seg}`;
+    else if (operand.kind === 'cr') key += ` c${operand.n}`;
     else if (operand.kind === 'mem') {
       const text = memoryOperand(operand, form.semantics, flat);
       if (text === undefined) return undefined;

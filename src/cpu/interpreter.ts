@@ -10,7 +10,7 @@ import { CTL, FRAME_CLEAN, FRAME_TABLE } from '../memory/frames.ts';
 import { CONTROL, RAM_BASE } from '../memory/map.ts';
 import type { EngineName, Platform } from './engine.ts';
 import { CodeCache } from './interpreter-code.ts';
-import { FAST, FAST_SEG, LEFT, RECORD } from './interpreter-layout.ts';
+import { FAST, FAST_SEG, LEFT, MISS_LEVEL, RECORD } from './interpreter-layout.ts';
 import { type HandlerTable, STEP, TABLE_SECTION } from './interpreter-names.ts';
 import { ReferenceEngine } from './reference.ts';
 import { pageOfEntry } from './table-frames.ts';
@@ -29,15 +29,19 @@ const DR7_ENABLE = 0xff;
 type Run = (rec: number, left: number, fr: number, fx: number, v: number) => void;
 const word = (at: number): number => at >>> 2;
 
-const TABLES = new WeakMap<WebAssembly.Module, ReadonlyMap<string, number>>();
+interface Handlers {
+  readonly handlers: ReadonlyMap<string, number>;
+  readonly ending: ReadonlySet<number>;
+}
+const TABLES = new WeakMap<WebAssembly.Module, Handlers>();
 /** The handler numbers of a module, read once. */
-function handlersOf(code: WebAssembly.Module): ReadonlyMap<string, number> {
+function handlersOf(code: WebAssembly.Module): Handlers {
   let table = TABLES.get(code);
   if (table === undefined) {
     const [section] = WebAssembly.Module.customSections(code, TABLE_SECTION);
     if (section === undefined) throw new Error('this WebAssembly module is not the interpreter');
-    const { handlers } = JSON.parse(new TextDecoder().decode(section)) as HandlerTable;
-    table = new Map(Object.entries(handlers));
+    const { handlers, ending } = JSON.parse(new TextDecoder().decode(section)) as HandlerTable;
+    table = { handlers: new Map(Object.entries(handlers)), ending: new Set(ending) };
     TABLES.set(code, table);
   }
   return table;
@@ -69,6 +73,8 @@ export class InterpreterEngine extends ReferenceEngine {
   private readonly stepHandler: number;
   private segmentsMoved = true;
   private flatMode = false;
+  /** Ticks the stretch under way may use, from what has been counted on. */
+  private granted = 0;
   /** Frame of the page table that the next instruction stores to, -1 for none, and where in it. */
   private tableStore = -1;
   private tableOffset = 0;
@@ -83,10 +89,25 @@ export class InterpreterEngine extends ReferenceEngine {
       );
     if (m.wasm === undefined)
       throw new Error('The interpreter needs a WebAssembly memory: make the machine with allocate().');
-    const handlers = handlersOf(code);
-    this.code = new CodeCache(m, frames, handlers);
+    const { handlers, ending } = handlersOf(code);
+    this.code = new CodeCache(m, frames, handlers, ending);
     this.stepHandler = handlers.get(STEP)!;
-    const { exports } = new WebAssembly.Instance(code, { ringside: { memory: m.wasm } });
+    const { exports } = new WebAssembly.Instance(code, {
+      ringside: {
+        memory: m.wasm,
+        portIn: (port: number, size: number, left: number, rec: number) => {
+          this.beforePort(left, rec);
+          const value = this.in(port, size);
+          this.afterPort();
+          return value;
+        },
+        portOut: (port: number, size: number, value: number, left: number, rec: number) => {
+          this.beforePort(left, rec);
+          this.out(port, size, value);
+          this.afterPort();
+        },
+      },
+    });
     this.run_ = exports['run'] as Run;
   }
 
@@ -128,6 +149,7 @@ export class InterpreterEngine extends ReferenceEngine {
             from = this.i32[REC_AT]!;
             continue;
           }
+          if (reason === LEFT.system) continue;
           if (this.left <= 0) return;
           if (reason !== LEFT.step && this.enterPage(this.i32[word(FAST.target)]!, reason === LEFT.missWrite))
             continue;
@@ -172,7 +194,7 @@ export class InterpreterEngine extends ReferenceEngine {
     }
     let stale = false;
     if (this.segmentsMoved) this.noteSegments();
-    const mode = (this.flatMode ? 1 : 0) | (this.user ? 2 : 0);
+    const mode = (this.flatMode ? 1 : 0) | (this.user ? 2 : 0) | (this.cpl << 2);
     if (i32[word(FAST.v)] !== v || i32[word(FAST.mode)] !== mode) {
       stale = true;
       i32[word(FAST.v)] = v;
@@ -180,6 +202,11 @@ export class InterpreterEngine extends ReferenceEngine {
       this.noteSegments();
       i32[word(FAST.readTable)] = 4 * tlbTable(v, READ, this.user);
       i32[word(FAST.writeTable)] = 4 * tlbTable(v, WRITE, this.user);
+      i32[word(FAST.cpl)] = this.cpl;
+      i32[word(FAST.systemRead)] = 4 * tlbTable(v, READ, false);
+      i32[word(FAST.systemWrite)] = 4 * tlbTable(v, WRITE, false);
+      i32[word(FAST.userRead)] = 4 * tlbTable(v, READ, true);
+      i32[word(FAST.userWrite)] = 4 * tlbTable(v, WRITE, true);
     }
     for (const [seen, field] of DEPENDS) {
       const now = i32[word(v) + field]!;
@@ -219,10 +246,22 @@ export class InterpreterEngine extends ReferenceEngine {
     return limit === 0xffffffff ? -1 : limit + 1;
   }
 
+  /** Privilege, segments or flags of the system may have changed in STATE. */
+  private lookAgain(): void {
+    for (let seg = 0; seg < 6; seg++) this.noteSegment(seg as Seg);
+    this.setCpl(this.currentCpl());
+    const { i32 } = this;
+    this.shadowed = i32[word(FAST.shadow)]!;
+    i32[word(FAST.shadow)] = 0;
+  }
+
   /** Gives the TLB an entry for a linear address; false where there is more to do than that. */
   private enterPage(lin: number, write: boolean): boolean {
+    const level = this.i32[word(FAST.missLevel)]!;
+    this.i32[word(FAST.missLevel)] = MISS_LEVEL.present;
+    const user = level === MISS_LEVEL.present ? this.user : level === MISS_LEVEL.user;
     if ((lin & 0xfff) > 0xff8) return false; // may cross into the next page
-    if (!this.walker.walk(this.v, lin, write ? WRITE : READ, this.user, true)) return false;
+    if (!this.walker.walk(this.v, lin, write ? WRITE : READ, user, true)) return false;
     const { mfn } = this.walker;
     if (this.epochsMoved()) this.validate();
     if (!this.isMemory(mfn)) return false;
@@ -236,7 +275,7 @@ export class InterpreterEngine extends ReferenceEngine {
       }
       if (flags !== 0) return false;
     }
-    this.enter(lin, write ? WRITE : READ, this.user, mfn);
+    this.enter(lin, write ? WRITE : READ, user, mfn);
     return true;
   }
 
@@ -268,6 +307,30 @@ export class InterpreterEngine extends ReferenceEngine {
     return true;
   }
 
+  // Devices read the time: ticks are counted up to the instruction under way.
+  private beforePort(left: number, rec: number): void {
+    this.count(left);
+    this.ip = this.i32[word(rec + RECORD.eip)]!;
+  }
+  private afterPort(): void {
+    const { i32 } = this;
+    const moved =
+      i32[word(FAST.tlbEpoch)] !== i32[word(CONTROL + CTL.tlbEpoch)] ||
+      i32[word(FAST.codeEpoch)] !== i32[word(CONTROL + CTL.codeEpoch)];
+    i32[word(FAST.attention)] = moved || i32[this.intrAt] !== 0 || this.exit !== EXIT.budget ? 1 : 0;
+  }
+  /** Takes over what generated code has used, when `left` ticks are left of the stretch. */
+  private count(left: number): void {
+    const { i32 } = this;
+    const used = this.granted - left;
+    this.granted = left;
+    this.left -= used;
+    this.generatedTicks += used;
+    this.ticks += used;
+    this.retired += used - i32[AGAIN_AT]!;
+    i32[AGAIN_AT] = 0;
+  }
+
   /** Runs generated code from `rec`; true if it came out only because it had run long. */
   private stretch(rec: number): boolean {
     const { i32 } = this;
@@ -278,16 +341,14 @@ export class InterpreterEngine extends ReferenceEngine {
       of = (flags << 20) & 0x80000000;
     const fx =
       cf | ((cf ^ of) >>> 1) | ((flags & 0x10) >>> 1) | ((flags & 4) !== 0 ? 0 : 0x100) | ((flags >>> 7) & 1);
+    this.granted = budget;
     this.run_(rec, budget - i32[word(rec + RECORD.rest)]!, fr, fx, this.v);
-    const used = budget - i32[LEFT_AT]!;
-    this.left -= used;
-    this.generatedTicks += used;
-    this.ticks += used;
-    this.retired += used - i32[AGAIN_AT]!;
-    i32[AGAIN_AT] = 0;
+    this.count(i32[LEFT_AT]!);
     i32[this.flagsAt] = (i32[this.flagsAt]! & ~STATUS) | status(i32[FR_AT]!, i32[FX_AT]!);
-    if (i32[word(FAST.reason)] === LEFT.lookup) {
+    const reason = i32[word(FAST.reason)]!;
+    if (reason === LEFT.lookup || reason === LEFT.system) {
       this.ip = i32[word(FAST.target)]!;
+      if (reason === LEFT.system) this.lookAgain();
       return false;
     }
     const at = i32[REC_AT]!;
