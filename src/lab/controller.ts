@@ -8,13 +8,14 @@ import type { RunResult } from '../machine/run.ts';
 import type { Snapshot } from '../machine/snapshot.ts';
 import { HEADER } from '../memory/map.ts';
 import type { EngineChoice } from '../cpu/engine.ts';
-import { allocate } from '../memory/memory.ts';
+import { allocate, type Memory } from '../memory/memory.ts';
 import { createMachine } from '../toolstack/assemble.ts';
 import { COUNT_TYPE, MACHINE } from '../trace/recorder.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
 import { text } from './describe.ts';
 import type { History } from './history.ts';
-import { type Images, startAll } from './inputs.ts';
+import { startBare } from './bare-start.ts';
+import { type Images, isXen, type LabMachine, startAll } from './inputs.ts';
 import { encodeLink } from './link.ts';
 import { Look } from './look.ts';
 import { nextInstruction } from './step-over.ts';
@@ -74,7 +75,7 @@ export interface Host {
   readonly shared: boolean;
   publish(state: LabState): void;
   /** Called with a new machine before it runs: further hosts attach here. `guests` is the number of guest domains. */
-  attach?(timeline: Timeline, guests: number): Promise<void>;
+  attach?(timeline: Timeline<LabMachine>, guests: number): Promise<void>;
   /** The engine of new machines; without it the reference engine. */
   engine?(): Promise<EngineChoice>;
 }
@@ -87,7 +88,7 @@ interface BranchData extends Branch {
 
 export class Controller {
   private readonly host: Host;
-  private timeline: Timeline | undefined;
+  private timeline: Timeline<LabMachine> | undefined;
   private config: LabConfig | undefined;
   private state: LabState = EMPTY;
   private breakpoints: readonly Breakpoint[] = [];
@@ -111,9 +112,7 @@ export class Controller {
     this.publish({ ...EMPTY, phase: 'loading', isolated: this.host.shared, config });
     const engine = await this.host.engine?.();
     const m = allocate(config.memoryMiB, this.host.shared);
-    const { sliceTicks, epochSec } = config;
-    const machine = createMachine(m, { sliceTicks, epochSec }, engine);
-    startAll(machine, config, this.host.images);
+    const machine = this.build(m, config, engine);
     const timeline = new Timeline(machine, this.host.images, { hostSlice: 20_000 });
     await this.host.attach?.(timeline, config.domains.length);
     this.timeline = timeline;
@@ -130,7 +129,15 @@ export class Controller {
     if (target) await this.goto(target);
   }
 
-  private adopt(timeline: Timeline): void {
+  private build(m: Memory, config: LabConfig, engine: EngineChoice | undefined): LabMachine {
+    const { sliceTicks, epochSec, bare } = config;
+    if (bare) return startBare(m, bare, epochSec, this.host.images, engine);
+    const machine = createMachine(m, { sliceTicks, epochSec }, engine);
+    startAll(machine, config, this.host.images);
+    return machine;
+  }
+
+  private adopt(timeline: Timeline<LabMachine>): void {
     this.silent = this.refused = 0;
     timeline.onRecord = (seq) => {
       const outcome = timeline.history.outcomeOf(seq);
@@ -139,7 +146,7 @@ export class Controller {
     };
   }
 
-  private get tl(): Timeline {
+  private get tl(): Timeline<LabMachine> {
     if (!this.timeline) throw new Error('no machine is loaded yet');
     return this.timeline;
   }
@@ -399,7 +406,7 @@ export class Controller {
       return v && (domid === undefined || this.currentDomid() === domid) ? v : 0;
     };
     const v = mine();
-    const target = kind === 'over' && v ? nextInstruction(tl.machine, v) : undefined;
+    const target = kind === 'over' && v && isXen(tl.machine) ? nextInstruction(tl.machine, v) : undefined;
     const sp = v ? m.r32(v + VCPU.gpr + 16) : 0;
     if (target === undefined && v && kind === 'over') {
       const result = await this.drive({ untilTicks: start + 1 }, () => false, 'running');

@@ -58,7 +58,10 @@ function ownMap(name: string, sha256: string, bytes: Uint8Array): ImageMap | und
 }
 
 /** Finds the image of a domain; throws an error that names it when it is not here. */
-export async function findImage(spec: DomainSpec, sha256 = spec.image): Promise<LoadedImage> {
+export async function findImage(
+  spec: Pick<DomainSpec, 'name' | 'image' | 'path'>,
+  sha256 = spec.image,
+): Promise<LoadedImage> {
   const kept =
     memory.get(sha256) ??
     (await request<Stored | undefined>((s) => s.get(sha256), 'readonly').catch(() => undefined));

@@ -3,6 +3,7 @@
 import type { TraceRecord } from '../trace/records.ts';
 import { text } from './describe.ts';
 import { type Inspector, INSPECTORS } from './inspect/index.ts';
+import type { LabMachine } from './inputs.ts';
 import type { View } from './inspect/view.ts';
 import { groupOf, groupRow, Rows } from './rows.ts';
 import type { Timeline } from './timeline.ts';
@@ -12,14 +13,14 @@ import type { Direction, ImageMap, TracePage, TraceQuery } from './types.ts';
 const MAX_QUERIES = 12;
 
 export class Look {
-  private readonly timeline: () => Timeline;
+  private readonly timeline: () => Timeline<LabMachine>;
   private readonly cursor: () => number;
   private readonly imageMap: (sha256: string) => ImageMap | undefined;
   private rows = new Map<string, Rows>();
 
   /** `cursor` is the seq of the last record that has happened. */
   constructor(
-    timeline: () => Timeline,
+    timeline: () => Timeline<LabMachine>,
     cursor: () => number,
     imageMap: (sha256: string) => ImageMap | undefined,
   ) {

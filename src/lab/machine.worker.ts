@@ -8,6 +8,7 @@ import type { Memory } from '../memory/memory.ts';
 import { coordinate } from './host-loop.ts';
 import { fetchEngine } from './engine-code.ts';
 import { type FromWorker, type HostStart, IMMEDIATE, type ToWorker } from './messages.ts';
+import type { LabMachine } from './inputs.ts';
 import type { Timeline } from './timeline.ts';
 import type { ImageMap } from './types.ts';
 
@@ -38,7 +39,7 @@ const engine = (): Promise<EngineChoice> => (compiled ??= fetchEngine(shared));
 // A worker for each guest domain. The hosts of the machine before are told to quit when a new one is attached.
 let hosts: Worker[] = [];
 let oldMemory: Memory | undefined;
-async function attach(timeline: Timeline, guests: number): Promise<void> {
+async function attach(timeline: Timeline<LabMachine>, guests: number): Promise<void> {
   if (!shared) return;
   const { m } = timeline.machine;
   if (oldMemory) {

@@ -2,6 +2,7 @@
 
 import { ImageError } from '../hypervisor/image.ts';
 import { parseKernel } from '../toolstack/elf.ts';
+import { isMultiboot } from '../toolstack/multiboot.ts';
 import { findImage, keepImage } from './image-store.ts';
 import { decodeLink, type MomentLink } from './link.ts';
 import type { FromWorker, Request, ToWorker } from './messages.ts';
@@ -122,6 +123,8 @@ class WorkerSession implements Session {
           images.push(await findImage(spec));
           if (spec.ramdisk !== undefined) images.push(await findImage(spec, spec.ramdisk));
         }
+        for (const sha256 of [config.bare?.image, config.bare?.ramdisk, config.bare?.rom])
+          if (sha256 !== undefined) images.push(await findImage({ name: config.bare!.name, image: sha256 }));
         await this.ask({ op: 'images', images });
         await this.ask({ op: 'boot', config, log, goto });
       })(),
@@ -178,14 +181,16 @@ class WorkerSession implements Session {
   async addImage(
     name: string,
     bytes: Uint8Array,
-  ): Promise<{ readonly sha256: string } | { readonly error: string }> {
+  ): Promise<{ readonly sha256: string; readonly bare: boolean } | { readonly error: string }> {
+    let bare = false;
     try {
       parseKernel(bytes);
     } catch (error) {
-      if (error instanceof ImageError) return { error: error.message };
-      throw error;
+      bare = isMultiboot(bytes);
+      if (!bare && error instanceof ImageError) return { error: error.message };
+      if (!bare) throw error;
     }
-    return { sha256: await keepImage(name, bytes) };
+    return { sha256: await keepImage(name, bytes), bare };
   }
   link(): Promise<string> {
     return this.ask({ op: 'link' });

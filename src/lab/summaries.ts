@@ -2,6 +2,9 @@
 
 import { VCPU } from '../cpu/vcpu.ts';
 import { DOMAIN, DOMAIN_KIND, DOMAIN_STATES, domains, RUNSTATES, XVCPU, xv } from '../hypervisor/state.ts';
+import { MODE_BARE } from '../machine/bare.ts';
+import { AT, BARE_DOMID, BOARD, BSP } from '../machine/devices/board.ts';
+import { stopReason } from '../machine/stop.ts';
 import { HEADER } from '../memory/map.ts';
 import type { Memory } from '../memory/memory.ts';
 import { MACHINE } from '../trace/recorder.ts';
@@ -16,6 +19,7 @@ export function currentDomid(m: Memory): number | undefined {
 
 /** Guests and the service domain, in the order of their slots. */
 export function domainSummaries(m: Memory): DomainSummary[] {
+  if (m.r32(HEADER + MACHINE.mode) === MODE_BARE) return [bareSummary(m)];
   const out: DomainSummary[] = [];
   for (const d of domains(m)) {
     const kind = m.r32(d + DOMAIN.kind);
@@ -34,4 +38,20 @@ export function domainSummaries(m: Memory): DomainSummary[] {
     });
   }
   return out;
+}
+
+/** The bare machine stands where its one guest would: so it has a console, a badge and a row. */
+function bareSummary(m: Memory): DomainSummary {
+  const reason = stopReason(m);
+  return {
+    domid: BARE_DOMID,
+    name: 'machine',
+    kind: 'pv',
+    state: reason === 'none' ? 'running' : reason,
+    vcpuState: m.r32(BSP + VCPU.halted) !== 0 ? 'blocked' : 'running',
+    memoryMiB: (m.r32(AT.board + BOARD.ramFrames) * 4096) / 1048576,
+    image: '',
+    shutdownCode: reason === 'none' ? undefined : m.r32(HEADER + MACHINE.stopCode),
+    letter: 'M',
+  };
 }

@@ -216,11 +216,14 @@ export interface Session {
   find(query: TraceQuery, direction: Direction): Promise<TraceRecord | undefined>;
   /** Console text of a domain up to the cursor and how many lines come later. channel: both consoles merged in order. */
   consoleText(domid: number): Promise<{ readonly text: string; readonly laterLines: number }>;
-  /** Stores a file that was dropped; returns its hash, or an error that names what is wrong with it. */
+  /**
+   * Stores a file that was dropped; returns its hash and whether it is for the bare machine (a multiboot image that is no kernel for Xen),
+   * or an error that names what is wrong with it.
+   */
   addImage(
     name: string,
     bytes: Uint8Array,
-  ): Promise<{ readonly sha256: string } | { readonly error: string }>;
+  ): Promise<{ readonly sha256: string; readonly bare: boolean } | { readonly error: string }>;
   link(): Promise<string>;
   dispose(): void;
 }

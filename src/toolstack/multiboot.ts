@@ -69,6 +69,17 @@ export function parseMultiboot(bytes: Uint8Array): MultibootImage {
   return (flags & FLAG_ADDRESSES) !== 0 ? byAddresses(bytes, view, at) : byElf(bytes);
 }
 
+/** True if the bytes are an image that can be loaded. */
+export function isMultiboot(bytes: Uint8Array): boolean {
+  try {
+    parseMultiboot(bytes);
+    return true;
+  } catch (error) {
+    if (error instanceof ImageError) return false;
+    throw error;
+  }
+}
+
 /** ELF: loadable segments at their physical addresses; an entry point given as a virtual address is translated. */
 function byElf(bytes: Uint8Array): MultibootImage {
   const elf = readElf(bytes);

@@ -3,7 +3,16 @@
 import { SEG_DB, SEGREG, VCPU } from '../../cpu/vcpu.ts';
 import { decode } from '../../isa/decode.ts';
 import { disassemble } from '../../isa/disassemble.ts';
-import { domainOfVcpu, domidOfVcpu, lineAt, mapOf, type SourceLine, symbolAt, vcpuOf } from './common.ts';
+import {
+  domainOfVcpu,
+  domidOfVcpu,
+  lineAt,
+  mapOf,
+  type SourceLine,
+  symbolAt,
+  vcpuOf,
+  levelOf,
+} from './common.ts';
 import type { View } from './view.ts';
 import { dataRow, isData, LOOK_AHEAD, MAX_ZEROS, nextMark } from './data-rows.ts';
 import { readVirtual, walk } from './walk.ts';
@@ -81,7 +90,7 @@ export function code(
   const rows = all.slice(Math.max(0, index - before));
   return {
     eip,
-    cpl: m.r32(cs) & 3,
+    cpl: levelOf(view, v),
     symbol: symbolAt(map, target),
     rows,
     problem:

@@ -1,7 +1,9 @@
 // What several inspectors share: finding a domain's vCPU, names, symbols.
 
-import { VCPU } from '../../cpu/vcpu.ts';
+import { EFLAGS_VM, SEGREG, VCPU } from '../../cpu/vcpu.ts';
 import { DOMAIN, DOMAIN_KIND, findDomain, domains } from '../../hypervisor/state.ts';
+import { MODE_BARE } from '../../machine/bare.ts';
+import { BARE_DOMID, BSP } from '../../machine/devices/board.ts';
 import { HEADER } from '../../memory/map.ts';
 import { MACHINE } from '../../trace/recorder.ts';
 import type { ImageMap } from '../types.ts';
@@ -10,6 +12,7 @@ import type { View } from './view.ts';
 /** The vCPU record of a domain's first vCPU; of the running or first guest when no domid is given; 0 if there is none. */
 export function vcpuOf(view: View, domid: number | undefined): number {
   const { m } = view;
+  if (m.r32(HEADER + MACHINE.mode) === MODE_BARE) return BSP;
   if (domid !== undefined) {
     const d = findDomain(m, domid);
     return d === 0 ? 0 : m.r32(d + DOMAIN.vcpus);
@@ -21,16 +24,25 @@ export function vcpuOf(view: View, domid: number | undefined): number {
 }
 export const domainOfVcpu = (view: View, v: number): number => view.m.r32(v + VCPU.domain);
 export const domidOfVcpu = (view: View, v: number): number =>
-  view.m.r32(domainOfVcpu(view, v) + DOMAIN.domid);
+  domainOfVcpu(view, v) === 0 ? BARE_DOMID : view.m.r32(domainOfVcpu(view, v) + DOMAIN.domid);
 
 export function cString(bytes: Uint8Array): string {
   const end = bytes.indexOf(0);
   return String.fromCharCode(...bytes.subarray(0, end < 0 ? bytes.length : end));
 }
-export const domainName = (view: View, d: number): string => cString(view.m.copyOut(d + DOMAIN.name, 32));
+export const domainName = (view: View, d: number): string =>
+  d === 0 ? 'machine' : cString(view.m.copyOut(d + DOMAIN.name, 32));
+
+/** The privilege level a vCPU runs at: 0 in real-address mode, 3 in virtual-8086 mode. */
+export function levelOf({ m }: View, v: number): number {
+  if ((m.r32(v + VCPU.cr0) & 1) === 0) return 0;
+  if ((m.r32(v + VCPU.eflags) & EFLAGS_VM) !== 0) return 3;
+  return m.r32(v + VCPU.seg + SEGREG.$size) & 3;
+}
 
 /** Symbols and lines of the image a domain runs. */
 export function mapOf(view: View, d: number): ImageMap | undefined {
+  if (d === 0) return undefined; // a bare machine
   return view.imageMap(
     Array.from(view.m.copyOut(d + DOMAIN.imageHash, 32), (b) => b.toString(16).padStart(2, '0')).join(''),
   );

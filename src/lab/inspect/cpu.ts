@@ -18,9 +18,9 @@ import {
   SEGREG,
   VCPU,
 } from '../../cpu/vcpu.ts';
-import { DOMAIN, RUNSTATES, XVCPU, xv } from '../../hypervisor/state.ts';
+import { DOMAIN, RUNSTATE, RUNSTATES, XVCPU, xv } from '../../hypervisor/state.ts';
 import { vcpuIndex } from '../../memory/map.ts';
-import { domainName, domainOfVcpu, domidOfVcpu, symbolAt, mapOf, vcpuOf } from './common.ts';
+import { domainName, domainOfVcpu, domidOfVcpu, symbolAt, mapOf, vcpuOf, levelOf } from './common.ts';
 import type { View } from './view.ts';
 
 export interface CpuModel {
@@ -75,6 +75,9 @@ const FLAGS: readonly (readonly [string, number, boolean])[] = [
   ['ID', EFLAGS_ID, true],
 ];
 
+const bareRun = ({ m }: View, v: number): string =>
+  RUNSTATES[m.r32(v + VCPU.halted) !== 0 ? RUNSTATE.blocked : RUNSTATE.running];
+
 export function cpu(view: View, args: { domid?: number } = {}): CpuModel | null {
   const v = vcpuOf(view, args.domid);
   if (v === 0) return null;
@@ -83,13 +86,13 @@ export function cpu(view: View, args: { domid?: number } = {}): CpuModel | null 
   const eflags = m.r32(v + VCPU.eflags),
     eip = m.r32(v + VCPU.eip);
   const info = m.r32(xv(v) + XVCPU.vcpuInfoMaddr);
-  const mapped = m.r32(d + DOMAIN.sharedInfoMfn) !== 0;
+  const mapped = d !== 0 && m.r32(d + DOMAIN.sharedInfoMfn) !== 0;
   return {
     domid: domidOfVcpu(view, v),
     name: domainName(view, d),
     vcpu: vcpuIndex(v),
-    cpl: m.r32(v + VCPU.seg + SEGREG.$size) & 3,
-    run: RUNSTATES[m.r32(xv(v) + XVCPU.run)] ?? '',
+    cpl: levelOf(view, v),
+    run: d === 0 ? bareRun(view, v) : (RUNSTATES[m.r32(xv(v) + XVCPU.run)] ?? ''),
     eip,
     symbol: symbolAt(mapOf(view, d), eip),
     gpr: GPR.map((name, i) => ({ name, value: m.r32(v + VCPU.gpr + 4 * i) })),

@@ -7,6 +7,7 @@ import { frame, pageWalk } from './frame.ts';
 import { grants } from './grants.ts';
 import { memory } from './memory.ts';
 import { rings } from './rings.ts';
+import { vga } from './vga.ts';
 import type { View } from './view.ts';
 import { xenstore } from './xenstore.ts';
 
@@ -21,6 +22,7 @@ export const INSPECTORS = {
   memory,
   pageWalk,
   rings,
+  vga,
   xenstore,
 } as const satisfies Readonly<Record<string, Inspector>>;
 export type InspectorName = keyof typeof INSPECTORS;

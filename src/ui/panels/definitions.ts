@@ -40,6 +40,15 @@ export const PANELS: readonly PanelDefinition[] = [
     },
   },
   {
+    id: 'vga',
+    size: 60,
+    title: { en: 'Screen', ko: '화면' },
+    when: {
+      en: 'When a bare machine draws on its screen, or waits for its keyboard.',
+      ko: '맨 기계가 화면에 그리거나 키보드를 기다릴 때.',
+    },
+  },
+  {
     id: 'traplog',
     size: 60,
     title: { en: 'Trap log', ko: '트랩 기록' },

@@ -7,7 +7,7 @@ import { SHELL, type ShellKey } from '../i18n/index.ts';
 import { labState, running, session, settled } from '../store/lab.ts';
 import { useSettings } from '../store/settings.ts';
 import { notify, useUi } from '../store/ui.ts';
-import { configOf, configOfImage, type Lab, labOf, OWN } from './labs.ts';
+import { BARE, configOf, configOfBare, configOfImage, type Lab, labOf, OWN } from './labs.ts';
 
 const say = (key: ShellKey, values: Readonly<Record<string, string | number>> = {}): string =>
   translate(SHELL, useSettings.getState().lang, key, values);
@@ -151,7 +151,12 @@ export async function openLab(id: string): Promise<void> {
   });
 }
 async function bootOwn(config: LabConfig): Promise<void> {
-  useUi.getState().set({ lab: OWN.id, opening: { moment: false }, selected: undefined, dialog: undefined });
+  useUi.getState().set({
+    lab: (config.bare ? BARE : OWN).id,
+    opening: { moment: false },
+    selected: undefined,
+    dialog: undefined,
+  });
   history.replaceState(null, '', '#own');
   localStorage.setItem('ringside.own', JSON.stringify(config));
   await attempt(() => session().boot(config));
@@ -161,7 +166,7 @@ export const bootFile = (file: File): Promise<void> =>
   attempt(async () => {
     const answer = await session().addImage(file.name, new Uint8Array(await file.arrayBuffer()));
     if ('error' in answer) useUi.getState().set({ badImage: { name: file.name, error: answer.error } });
-    else await bootOwn(configOfImage(file.name, answer.sha256));
+    else await bootOwn((answer.bare ? configOfBare : configOfImage)(file.name, answer.sha256));
   });
 /** The last dropped image, after a reload. */
 export async function reopenOwn(): Promise<boolean> {

@@ -54,7 +54,18 @@ export const OWN: Lab = {
   guests: [],
   opening: [['control'], ['code', 'console:1']],
 };
-export const labOf = (id: string): Lab => LABS.find((l) => l.id === id) ?? OWN;
+/** A multiboot image on the bare machine: its screen, and COM1 as the console of nobody's domain. */
+export const BARE: Lab = {
+  id: 'bare',
+  title: { en: 'Your own machine', ko: '나만의 기계' },
+  tour: undefined,
+  guests: [],
+  opening: [
+    ['vga', 'traplog'],
+    ['code', 'console:32767'],
+  ],
+};
+export const labOf = (id: string): Lab => [...LABS, BARE].find((l) => l.id === id) ?? OWN;
 
 /** Sizes and times every lab starts with. The epoch is a choice, so that a link means the same tomorrow. */
 const MACHINE = {
@@ -105,4 +116,11 @@ export const configOfImage = (name: string, sha256: string): LabConfig => ({
   domains: [
     { name: name.replace(/\.[^.]*$/, '').slice(0, 24) || 'own', image: sha256, memoryMiB: 32, cmdline: '' },
   ],
+});
+/** The bare machine with a dropped multiboot image: 64 MiB of RAM. */
+export const configOfBare = (name: string, sha256: string): LabConfig => ({
+  ...MACHINE,
+  memoryMiB: 96,
+  domains: [],
+  bare: { name, image: sha256, memoryMiB: 64, cmdline: '' },
 });
