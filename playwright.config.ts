@@ -33,7 +33,7 @@ export default defineConfig({
     },
   },
   webServer: {
-    command: `npm run -s build && npx vite preview --host 127.0.0.1 --strictPort --port ${new URL(address).port}`,
+    command: `npm run -s engine && npm run -s build && npx vite preview --host 127.0.0.1 --strictPort --port ${new URL(address).port}`,
     url: address,
     timeout: 120_000,
     reuseExistingServer: true,
