@@ -394,6 +394,17 @@ describe('4-MiB pages (SDM vol. 3, 4.3)', () => {
   });
 });
 
+describe('2-MiB pages (SDM vol. 3, 4.4)', () => {
+  it('have no base bit in bit 12: it selects the memory type', () => {
+    const t = testMachine({ paging: true });
+    t.frames.write64(AT.l2 + 8, 0x2010e7, 0);
+    t.frames.write32(0x212340, 0x77);
+    t.program('mov eax, [0x212340]', 'hlt');
+    expect(t.run(5)).toBe(EXIT.halt);
+    expect(t.reg('eax')).toBe(0x77);
+  });
+});
+
 describe('page faults', () => {
   it('of an access across two pages name the page that is missing, nothing is written (SDM vol. 3, 4.7)', () => {
     const t = testMachine({ paging: true });

@@ -148,7 +148,8 @@ export class Walker {
       rights = lo2,
       noExecute = nx ? hi2 & PTE_NX_HI : 0,
       mfn: number;
-    if (large) mfn = (frameBase(lo2, hi2) / 4096 + ((lin >>> 12) & 511)) >>> 0;
+    if (large)
+      mfn = (((frameBase(lo2, hi2) / 4096) & ~511) + ((lin >>> 12) & 511)) >>> 0; // bit 12 is PAT
     else {
       leaf = frameBase(lo2, hi2) + ((lin >>> 12) & 511) * 8;
       this.mark(leaf, track, LEAF_8, lin & ~0x1fffff);
