@@ -143,6 +143,11 @@ describe('ringside boot --type bare', () => {
     ]);
   });
 
+  it('shows an unfinished line at a limit', () => {
+    const r = boot('--type', 'bare', '--rom', file, '--max-ticks', '5');
+    expect([r.code, r.out]).toEqual([5, 'A']);
+  });
+
   it('says halted and triple fault by name', () => {
     const silent = boot('--type', 'bare', '--rom', file, '--json');
     expect([silent.code, silent.last['reason']]).toEqual([5, 'halted']);

@@ -6,7 +6,7 @@ import { auditMachine } from '../hypervisor/audit.ts';
 import { ImageError } from '../hypervisor/image.ts';
 import { hypercallName } from '../hypervisor/hypercalls.ts';
 import { attachBare } from '../machine/bare.ts';
-import { inputRoom } from '../machine/devices/console.ts';
+import { inputRoom, unsaid } from '../machine/devices/console.ts';
 import { type ImageHead, ImageFileError, loadImage, readImageHead, saveImage } from '../machine/image.ts';
 import { stateHash } from '../machine/state-hash.ts';
 import { stopReason } from '../machine/stop.ts';
@@ -134,6 +134,10 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
   }
   live?.end();
   hosts.stop();
+  if (!isXen(machine)) {
+    const { channel, bytes } = unsaid(machine.chipset);
+    writer.fromBare(channel, bytes);
+  }
   writer.end();
   traceFile?.end();
   const reason = limited ? 'limit' : result.kind === 'waiting' ? 'idle' : stopReason(machine.m);

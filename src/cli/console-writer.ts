@@ -27,8 +27,8 @@ export class ConsoleWriter {
     if (this.history.typeOf(seq) !== RT.console) return;
     const record = this.history.get(seq);
     if (!record?.data) return;
-    if (record.aux === CHANNEL.post) {
-      for (const byte of record.data) this.posted.push(`post ${byte.toString(16).padStart(2, '0')}\n`);
+    if (record.aux >= CHANNEL.com1) {
+      this.fromBare(record.aux, record.data);
       return;
     }
     if (this.guests() <= 1) {
@@ -42,6 +42,12 @@ export class ConsoleWriter {
       line = line.slice(cut);
     }
     this.lines.set(record.domid, line);
+  }
+
+  /** Bytes of a channel of the bare machine. */
+  fromBare(channel: number, bytes: Uint8Array): void {
+    if (channel !== CHANNEL.post) this.pending.push(bytes);
+    else for (const byte of bytes) this.posted.push(`post ${byte.toString(16).padStart(2, '0')}\n`);
   }
 
   private guests(): number {

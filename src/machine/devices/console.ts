@@ -49,6 +49,11 @@ export function flushConsole(c: Chipset): void {
   m.w64(C + CONSOLE.flushAt, 0);
   c.trace.emit(RT.console, PH.none, OUT.none, NOBODY, m.r32(C + CONSOLE.channel), [length], bytes);
 }
+/** What has been said and stands in no record yet: for whoever stops looking in the middle of a line. */
+export function unsaid({ m }: Chipset): { readonly channel: number; readonly bytes: Uint8Array } {
+  const length = m.r32(C + CONSOLE.length);
+  return { channel: m.r32(C + CONSOLE.channel), bytes: m.copyOut(C + CONSOLE.bytes, length) };
+}
 export const consoleDeadline = ({ m }: Chipset): number => m.r64(C + CONSOLE.flushAt) || NEVER;
 export function consoleTick(c: Chipset): void {
   if (c.T >= consoleDeadline(c)) flushConsole(c);
