@@ -36,6 +36,8 @@ export interface Ends {
   leave(offset: number): void;
   /** The same if the word on the stack is not zero. */
   leaveIf(offset: number): void;
+  /** Goes out before the instruction, which would raise the fault in FAST.vector. */
+  fault(offset: number): void;
   /** Goes out if the word on the stack is not zero, because the TLB has no entry for the linear address in a local. */
   missIf(offset: number, lin: number, write: boolean): void;
   /** On to the record `offset` bytes behind REC; `starts`: a new straight run begins there, whose ticks are taken. */
@@ -398,13 +400,24 @@ export class InterpreterBuilder extends FlagsBuilder {
     this.nesting--;
     this.lastFlags = undefined;
   }
-  override fault(): void {
-    if (this.committed) throw new NotCoveredError('fault after a commit');
-    this.ends.leave(this.at);
+  override fault(vector: number, code?: WasmValue): void {
+    this.mayGoOut();
+    const { f } = this;
+    f.const32(0).const32(vector).memory('i32.store', 2, FAST.vector);
+    f.const32(0)
+      .const32(code === undefined ? 0 : 1)
+      .memory('i32.store', 2, FAST.hasCode);
+    if (code !== undefined) {
+      f.const32(0);
+      this.get(code).memory('i32.store', 2, FAST.code);
+    }
+    this.ends.fault(this.at);
   }
-  override faultIf(c: WasmValue): void {
-    this.get(c);
-    this.leaveIf();
+  override faultIf(c: WasmValue, vector: number, code?: WasmValue): void {
+    this.flush();
+    this.get(c).begin('if');
+    this.fault(vector, code);
+    this.f.end();
   }
   override missing(): void {
     throw new NotCoveredError('missing');

@@ -67,6 +67,9 @@ const FAST_LAYOUT = layout('FAST', {
   userRead: 'u32',
   userWrite: 'u32',
   missLevel: 'u32', // whose TLB has no entry: MISS_LEVEL
+  vector: 'u32', // the fault to be delivered
+  code: 'u32',
+  hasCode: 'u32',
   attention: 'u32', // 1: a device wants the engine to look
   shadow: 'u32', // 1: the instruction behind this one is in an interrupt shadow
   seg: ['u32', 24], // ES CS SS DS FS GS, FAST_SEG each
@@ -82,9 +85,10 @@ export const FAST = Object.fromEntries(
 /**
  * Why generated code came back; in each case no part of the instruction at FAST.rec (or at EIP FAST.target) has been done.
  * step: the reference engine is to do it, or the ticks are used up. lookup: it is not decoded. system: what the
- * engine keeps of the processor may have changed, FAST.target is where it goes on. Odd: the run was finished. Misses: the TLB has no entry for FAST.target.
+ * engine keeps of the processor may have changed, FAST.target is where it goes on. Odd: the run was finished. fault: it would raise the fault in FAST.vector.
+ * Misses: the TLB has no entry for FAST.target.
  */
-export const LEFT = { step: 0, lookup: 1, missRead: 2, missWrite: 4, system: 5 } as const;
+export const LEFT = { step: 0, lookup: 1, missRead: 2, missWrite: 4, system: 5, fault: 6 } as const;
 
 /** Whose TLB: that of the present privilege, of levels 0-2, of level 3. */
 export const MISS_LEVEL = { present: 0, system: 1, user: 2 } as const;
@@ -111,5 +115,7 @@ export const MAPS = AREA + 32768;
 export const MAP_SIZE = 8192;
 export const COPIES = MAPS + MAX_PAGES * MAP_SIZE;
 export const RECORDS = COPIES + MAX_PAGES * 4096;
+/** Record 0 belongs to no page: it delivers faults. */
+export const FAULT_RECORD = RECORDS;
 export const MAX_RECORDS = Math.min(65535, Math.floor((AREA + AREA_SIZE - RECORDS) / RECORD.$size));
 if (PAGE_HASH + 4 * PAGE_HASH_ENTRIES > MAPS) throw new Error('the page headers reach into the maps');

@@ -7,9 +7,11 @@
 // No case contains a call, so that rec, left, fr and fx stay in registers around the loop.
 
 import { type Semantic, semantics } from '../isa/builder.ts';
+import { deliver } from '../isa/microcode/interrupt.ts';
 import { sampleInsns } from '../isa/samples.ts';
 import { TABLE } from '../isa/table.ts';
 import { DS, FS, type Insn, type MemOperand, type Operand } from '../isa/types.ts';
+import type { WasmValue } from '../isa/wasm.ts';
 import { FunctionBody, I32, I64, type ValueType, WasmModule } from '../isa/wasm-emit.ts';
 import { type Ends, InterpreterBuilder } from './interpreter-builder.ts';
 import { FR, FX, HANDLER_PARAMS, LEFT_TICKS, NotCoveredError, REC, V } from './interpreter-flags.ts';
@@ -18,6 +20,8 @@ import { CODE_TLB, CODE_TLB_ENTRIES, FAST, LEFT, RECORD, RECORDS } from './inter
 import {
   bareKey,
   CROSS,
+  FAULT,
+  FAULT_CODE,
   GOTO,
   type HandlerTable,
   pairKey,
@@ -171,6 +175,7 @@ function functionEnds(f: FunctionBody): Ends {
       leave(offset);
       f.end();
     },
+    fault: (offset) => leave(offset, LEFT.fault),
     system: (eip) => {
       f.const32(0).get(eip).memory('i32.store', 2, FAST.target);
       leave(0, LEFT.system);
@@ -218,6 +223,19 @@ function systemFunction(
   return { body, endsRun: b.endsRun };
 }
 
+/** The function that delivers a fault: no instruction, but the description's own way into a handler. */
+function faultFunction(withCode: boolean, shape: Shape): FunctionBody {
+  const body = new FunctionBody(HANDLER_PARAMS, [I32]);
+  const b = new SystemBuilder(shape.insn, body, functionEnds(body), 0, true);
+  b.prepareEip();
+  const word = (address: number): WasmValue => b.fastWord(address);
+  const code = withCode ? word(FAST.code) : undefined;
+  deliver(b, { vector: word(FAST.vector), kind: 'exception', code, eip: b.eip(), resume: true });
+  b.finish(true);
+  body.op('unreachable');
+  return body;
+}
+
 function handlerFunction(shape: Shape): { readonly body: FunctionBody; readonly trial: Trial } {
   const body = new FunctionBody(HANDLER_PARAMS, [I32]);
   const trial = emitSequence(body, functionEnds(body), [shape]);
@@ -235,7 +253,7 @@ interface Labels {
   readonly missWrite: number;
 }
 
-function inlineEnds(f: FunctionBody, labels: Labels, target: number): Ends {
+function inlineEnds(f: FunctionBody, labels: Labels, target: number, reason: number): Ends {
   const move = (offset: number): void => {
     if (offset !== 0) f.get(REC).const32(offset).op('i32.add').set(REC);
   };
@@ -272,6 +290,10 @@ function inlineEnds(f: FunctionBody, labels: Labels, target: number): Ends {
     goto: (record) => {
       f.get(record).set(REC);
       begins();
+    },
+    fault: (offset) => {
+      move(offset);
+      f.const32(LEFT.fault).set(reason).branch('br', labels.exit);
     },
     system: () => {
       throw new Error('system instructions are functions of their own');
@@ -377,7 +399,7 @@ function loopFunction(cases: readonly Case[], type: number): FunctionBody {
   const loop = f.begin('loop');
   const lookup = f.begin('block');
   const labels = { exit, loop, lookup, missRead, missWrite };
-  const ends = inlineEnds(f, labels, target);
+  const ends = inlineEnds(f, labels, target, reason);
   const cold = f.begin('block');
   const blocks: number[] = [];
   for (let i = cases.length - 1; i >= 0; i--) blocks[i] = f.begin('block');
@@ -475,6 +497,9 @@ export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
     handlers[key] = cases.length + module.addToTable(module.define(body));
   }
   const ending: number[] = [];
+  const plain = made.get('nop o32')!.shape;
+  for (const key of [FAULT, FAULT_CODE])
+    handlers[key] = cases.length + module.addToTable(module.define(faultFunction(key === FAULT_CODE, plain)));
   for (const { key, body, endsRun } of system) {
     handlers[key] = cases.length + module.addToTable(module.define(body));
     if (endsRun) ending.push(handlers[key]);

@@ -4,6 +4,9 @@
 export const STEP = '#step',
   GOTO = '#goto',
   CROSS = '#cross';
+/** Delivers the fault in FAST.vector through the IDT, without and with an error code. */
+export const FAULT = '#fault',
+  FAULT_CODE = '#fault-code';
 
 /** What the loader needs to know of a module: the number of the handler for each shape and each pair of shapes. */
 export interface HandlerTable {

@@ -78,6 +78,11 @@ export class SystemBuilder extends InterpreterBuilder {
     this.get(value).memory('i32.store', 2, offset);
     this.committed = true;
   }
+  /** A FAST word. */
+  fastWord(address: number): WasmValue {
+    this.f.const32(0).memory('i32.load', 2, address);
+    return this.keep();
+  }
   private notice(): void {
     this.touches = true;
   }

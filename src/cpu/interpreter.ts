@@ -10,11 +10,11 @@ import { CTL, FRAME_CLEAN, FRAME_TABLE } from '../memory/frames.ts';
 import { CONTROL, RAM_BASE } from '../memory/map.ts';
 import type { EngineName, Platform } from './engine.ts';
 import { CodeCache } from './interpreter-code.ts';
-import { FAST, FAST_SEG, LEFT, MISS_LEVEL, RECORD } from './interpreter-layout.ts';
-import { type HandlerTable, STEP, TABLE_SECTION } from './interpreter-names.ts';
+import { FAST, FAST_SEG, FAULT_RECORD, LEFT, MISS_LEVEL, RECORD } from './interpreter-layout.ts';
+import { FAULT, FAULT_CODE, type HandlerTable, STEP, TABLE_SECTION } from './interpreter-names.ts';
 import { ReferenceEngine } from './reference.ts';
 import { pageOfEntry } from './table-frames.ts';
-import { tlbTable } from './tlb.ts';
+import { TLB_ENTRIES, tlbTable } from './tlb.ts';
 import { EFLAGS_AC, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM, EXIT, SEG_NULL, SEGREG, VCPU } from './vcpu.ts';
 import { READ, WRITE } from './walker.ts';
 
@@ -24,6 +24,7 @@ const STATUS = 0x8d5;
 const CR0_AM = 0x40000;
 /** Bytes a store may have at most. */
 const STORE_BYTES = 8;
+const VECTOR_PF = 14;
 const DR7_ENABLE = 0xff;
 
 type Run = (rec: number, left: number, fr: number, fx: number, v: number) => void;
@@ -71,6 +72,11 @@ export class InterpreterEngine extends ReferenceEngine {
   private readonly code: CodeCache;
   private readonly run_: Run;
   private readonly stepHandler: number;
+  private readonly faultHandler: number;
+  private readonly faultCodeHandler: number;
+  /** The last walk for a page ended in a fault, at this address. */
+  private notPresent = false;
+  private pageFaultAt = 0;
   private segmentsMoved = true;
   private flatMode = false;
   /** Ticks the stretch under way may use, from what has been counted on. */
@@ -92,6 +98,8 @@ export class InterpreterEngine extends ReferenceEngine {
     const { handlers, ending } = handlersOf(code);
     this.code = new CodeCache(m, frames, handlers, ending);
     this.stepHandler = handlers.get(STEP)!;
+    this.faultHandler = handlers.get(FAULT)!;
+    this.faultCodeHandler = handlers.get(FAULT_CODE)!;
     const { exports } = new WebAssembly.Instance(code, {
       ringside: {
         memory: m.wasm,
@@ -151,8 +159,11 @@ export class InterpreterEngine extends ReferenceEngine {
           }
           if (reason === LEFT.system) continue;
           if (this.left <= 0) return;
-          if (reason !== LEFT.step && this.enterPage(this.i32[word(FAST.target)]!, reason === LEFT.missWrite))
-            continue;
+          if (reason === LEFT.fault && this.deliverHere()) continue;
+          if (reason === LEFT.missRead || reason === LEFT.missWrite) {
+            if (this.enterPage(this.i32[word(FAST.target)]!, reason === LEFT.missWrite)) continue;
+            if (this.notPresent && this.deliverHere()) continue;
+          }
         }
       }
       this.stepOne();
@@ -260,8 +271,13 @@ export class InterpreterEngine extends ReferenceEngine {
     const level = this.i32[word(FAST.missLevel)]!;
     this.i32[word(FAST.missLevel)] = MISS_LEVEL.present;
     const user = level === MISS_LEVEL.present ? this.user : level === MISS_LEVEL.user;
+    this.notPresent = false;
     if ((lin & 0xfff) > 0xff8) return false; // may cross into the next page
-    if (!this.walker.walk(this.v, lin, write ? WRITE : READ, user, true)) return false;
+    if (write && this.isTableAtHand(lin)) return false;
+    if (!this.walker.walk(this.v, lin, write ? WRITE : READ, user, true)) {
+      if (level === MISS_LEVEL.present) this.notePageFault(lin);
+      return false;
+    }
     const { mfn } = this.walker;
     if (this.epochsMoved()) this.validate();
     if (!this.isMemory(mfn)) return false;
@@ -276,6 +292,59 @@ export class InterpreterEngine extends ReferenceEngine {
       if (flags !== 0) return false;
     }
     this.enter(lin, write ? WRITE : READ, user, mfn);
+    return true;
+  }
+
+  /** The fault that the walk has found, as generated code would name it. */
+  private notePageFault(lin: number): void {
+    const { i32 } = this;
+    this.notPresent = true;
+    this.pageFaultAt = lin;
+    i32[word(FAST.vector)] = VECTOR_PF;
+    i32[word(FAST.hasCode)] = 1;
+    i32[word(FAST.code)] = this.walker.code;
+  }
+  /**
+   * Bare machine: delivers the fault in FAST.vector, which the instruction at EIP would raise, as one tick. False when that is not so
+   * simple (a fault on the way, a task gate): then nothing is done and the reference engine runs the instruction, fault and all.
+   */
+  private deliverHere(): boolean {
+    const { i32 } = this;
+    if (this.pv) return false;
+    if (i32[word(FAST.vector)] === VECTOR_PF) i32[word(this.v + VCPU.cr2)] = this.pageFaultAt;
+    const rec = word(FAULT_RECORD);
+    for (let tries = 0; tries < 8; tries++) {
+      i32[rec] = i32[word(FAST.hasCode)] !== 0 ? this.faultCodeHandler : this.faultHandler;
+      i32[rec + word(RECORD.rest)] = 1;
+      i32[rec + word(RECORD.eip)] = this.ip;
+      this.stretch(FAULT_RECORD);
+      const reason = i32[word(FAST.reason)]!;
+      if (reason === LEFT.system) {
+        this.retired--;
+        return true;
+      }
+      if (reason !== LEFT.missRead && reason !== LEFT.missWrite) return false;
+      const [vector, hasCode, code] = [
+        i32[word(FAST.vector)]!,
+        i32[word(FAST.hasCode)]!,
+        i32[word(FAST.code)]!,
+      ];
+      if (!this.enterPage(i32[word(FAST.target)]!, reason === LEFT.missWrite)) return false;
+      i32[word(FAST.vector)] = vector;
+      i32[word(FAST.hasCode)] = hasCode;
+      i32[word(FAST.code)] = code;
+    }
+    return false;
+  }
+  /** Whether the page, known for reading, is a page table: then the store to it needs no walk of ours. */
+  private isTableAtHand(lin: number): boolean {
+    const { i32 } = this;
+    const entry = word(i32[word(FAST.readTable)]!) + ((lin >>> 12) & (TLB_ENTRIES - 1)) * 2;
+    if (i32[entry] !== (lin & ~0xfff)) return false;
+    const mfn = (i32[entry + 1]! - RAM_BASE) >>> 12;
+    if ((this.frames.flags(mfn) & ~FRAME_CLEAN) !== FRAME_TABLE) return false;
+    this.tableStore = mfn;
+    this.tableOffset = lin & 0xfff;
     return true;
   }
 
