@@ -64,6 +64,8 @@ export function buildBare(workspace, run) {
   flat('modes-body.bin', `${here}/modes/body.asm`); // what the two include
   output.set('bare/modes.elf', kernel('modes', [`${here}/modes/kernel.asm`]));
   output.set('bare/modes.rom', flat('modes.rom', `${here}/modes/rom.asm`));
+  const shim = ['shim.c', 'pages.c', 'elf.c', 'calls.c', 'entry.asm'].map((file) => `${here}/shim/${file}`);
+  output.set('bare/shim.elf', kernel('shim', [...library, ...shim]));
   for (const name of WORKLOADS) {
     const own = [`${here}/bench/${name}.c`, `${here}/bench/${name}.asm`].filter((path) => existsSync(path));
     output.set(

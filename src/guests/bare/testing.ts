@@ -55,7 +55,7 @@ export function runBare(run: BareRun): BareEnd {
   };
   trace.onFull = () => trace.drain(() => {});
   const unlimited = { untilT: Infinity, untilSeq: 0, hostSlice: 1_000_000, host: 0, hosts: 1 };
-  runMachine(machine, { ...unlimited, untilTicks: run.maxTicks ?? 1e9, pause: () => false });
+  runMachine(machine, { ...unlimited, untilTicks: run.maxTicks ?? 200e6, pause: () => false });
   const reason = stopReason(m);
   return {
     text: Buffer.concat(said).toString('latin1'),
