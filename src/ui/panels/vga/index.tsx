@@ -62,7 +62,11 @@ export default function Vga(_: PanelProps) {
     if (codes === undefined) return;
     event.preventDefault();
     event.stopPropagation();
-    if (!(down && event.repeat)) void session().edit({ kind: 'keys', codes });
+    if (down && event.repeat) return;
+    const on = session().getState().phase === 'running'; // a machine that ran goes on
+    void session()
+      .edit({ kind: 'keys', codes })
+      .then(() => (on ? session().run() : undefined));
   };
   return (
     <div className={style.frame}>
