@@ -53,16 +53,15 @@ const LEFT_AT = word(FAST.left),
   FX_AT = word(FAST.fx),
   REC_AT = word(FAST.rec),
   AGAIN_AT = word(FAST.again);
-/** What the code TLB was filled under: words of FAST and where they come from in the vCPU's record. */
-const DEPENDS = [
-  [word(FAST.cr0), word(VCPU.cr0)],
-  [word(FAST.cr3), word(VCPU.cr3)],
-  [word(FAST.cr4), word(VCPU.cr4)],
-] as const;
-const EPOCHS = [
-  [word(FAST.tlbEpoch), word(CONTROL + CTL.tlbEpoch)],
-  [word(FAST.codeEpoch), word(CONTROL + CTL.codeEpoch)],
-] as const;
+/** What the code TLB was filled under. */
+const CR0_SEEN = word(FAST.cr0),
+  CR3_SEEN = word(FAST.cr3),
+  CR4_SEEN = word(FAST.cr4),
+  TLB_SEEN = word(FAST.tlbEpoch),
+  CODE_SEEN = word(FAST.codeEpoch),
+  TLB_EPOCH = word(CONTROL + CTL.tlbEpoch),
+  CODE_EPOCH = word(CONTROL + CTL.codeEpoch);
+const ALL_SEGMENTS = 0x3f;
 const CACHE_EPOCH = word(CONTROL + CTL.cacheEpoch);
 
 export class InterpreterEngine extends ReferenceEngine {
@@ -77,7 +76,10 @@ export class InterpreterEngine extends ReferenceEngine {
   /** The last walk for a page ended in a fault, at this address. */
   private notPresent = false;
   private pageFaultAt = 0;
-  private segmentsMoved = true;
+  /** Segment registers (bits) that may have changed since they were last looked at. */
+  private segmentsMoved = ALL_SEGMENTS;
+  /** Segment registers as the engine's own fields have them. */
+  private readonly noted = new Int32Array(24);
   private flatMode = false;
   /** Ticks the stretch under way may use, from what has been counted on. */
   private granted = 0;
@@ -133,7 +135,10 @@ export class InterpreterEngine extends ReferenceEngine {
 
   protected override noteSegment(seg: Seg): void {
     super.noteSegment(seg);
-    this.segmentsMoved = true;
+    // A field of a subclass is not there yet when the base class is made.
+    if (this.noted === undefined) return;
+    for (let i = 0; i < 4; i++) this.noted[4 * seg + i] = this.i32[this.segAt + 4 * seg + i]!;
+    this.segmentsMoved |= 1 << seg;
   }
 
   protected override runLoop(): void {
@@ -201,15 +206,16 @@ export class InterpreterEngine extends ReferenceEngine {
     if (i32[word(FAST.ready)] === 0 || i32[word(FAST.cacheEpoch)] !== i32[CACHE_EPOCH]) {
       this.code.drop();
       i32[word(FAST.cacheEpoch)] = i32[CACHE_EPOCH]!;
-      this.segmentsMoved = true;
+      this.segmentsMoved = ALL_SEGMENTS;
     }
     let stale = false;
-    if (this.segmentsMoved) this.noteSegments();
+    if (this.segmentsMoved !== 0) this.noteSegments();
     const mode = (this.flatMode ? 1 : 0) | (this.user ? 2 : 0) | (this.cpl << 2);
     if (i32[word(FAST.v)] !== v || i32[word(FAST.mode)] !== mode) {
       stale = true;
       i32[word(FAST.v)] = v;
       i32[word(FAST.mode)] = mode;
+      this.segmentsMoved = ALL_SEGMENTS;
       this.noteSegments();
       i32[word(FAST.readTable)] = 4 * tlbTable(v, READ, this.user);
       i32[word(FAST.writeTable)] = 4 * tlbTable(v, WRITE, this.user);
@@ -219,15 +225,19 @@ export class InterpreterEngine extends ReferenceEngine {
       i32[word(FAST.userRead)] = 4 * tlbTable(v, READ, true);
       i32[word(FAST.userWrite)] = 4 * tlbTable(v, WRITE, true);
     }
-    for (const [seen, field] of DEPENDS) {
-      const now = i32[word(v) + field]!;
-      if (i32[seen] === now) continue;
-      i32[seen] = now;
-      stale = true;
-    }
-    for (const [seen, at] of EPOCHS) {
-      if (i32[seen] === i32[at]) continue;
-      i32[seen] = i32[at]!;
+    const at = word(v);
+    if (
+      i32[CR0_SEEN] !== i32[at + word(VCPU.cr0)] ||
+      i32[CR3_SEEN] !== i32[at + word(VCPU.cr3)] ||
+      i32[CR4_SEEN] !== i32[at + word(VCPU.cr4)] ||
+      i32[TLB_SEEN] !== i32[TLB_EPOCH] ||
+      i32[CODE_SEEN] !== i32[CODE_EPOCH]
+    ) {
+      i32[CR0_SEEN] = i32[at + word(VCPU.cr0)]!;
+      i32[CR3_SEEN] = i32[at + word(VCPU.cr3)]!;
+      i32[CR4_SEEN] = i32[at + word(VCPU.cr4)]!;
+      i32[TLB_SEEN] = i32[TLB_EPOCH]!;
+      i32[CODE_SEEN] = i32[CODE_EPOCH]!;
       stale = true;
     }
     if (stale) this.code.forgetTranslations();
@@ -235,16 +245,20 @@ export class InterpreterEngine extends ReferenceEngine {
 
   /** Brings the segments of checked accesses up to date, and whether the usual ones are flat. */
   private noteSegments(): void {
-    const { i32 } = this;
-    this.segmentsMoved = false;
+    const { i32, segmentsMoved } = this;
+    this.segmentsMoved = 0;
     for (let seg = 0; seg < 6; seg++) {
+      if ((segmentsMoved & (1 << seg)) === 0) continue;
       const from = this.segAt + (seg * SEGREG.$size) / 4,
         to = word(FAST.seg) + (seg * FAST_SEG.$size) / 4;
       i32[to] = i32[from + 1]!;
       i32[to + 1] = this.accessEnd(seg as Seg, false);
       i32[to + 2] = this.accessEnd(seg as Seg, true);
     }
-    this.flatMode = [DS, ES, SS].every((seg) => this.flat[seg] === 3 && i32[this.segAt + seg * 4 + 1] === 0);
+    this.flatMode = this.isFlat(DS) && this.isFlat(ES) && this.isFlat(SS);
+  }
+  private isFlat(seg: Seg): boolean {
+    return this.flat[seg] === 3 && this.i32[this.segAt + seg * 4 + 1] === 0;
   }
   /** One more than the last offset that may be accessed, 0 where generated code must not try. */
   private accessEnd(seg: Seg, write: boolean): number {
@@ -259,9 +273,16 @@ export class InterpreterEngine extends ReferenceEngine {
 
   /** Privilege, segments or flags of the system may have changed in STATE. */
   private lookAgain(): void {
-    for (let seg = 0; seg < 6; seg++) this.noteSegment(seg as Seg);
-    this.setCpl(this.currentCpl());
-    const { i32 } = this;
+    const { i32, segAt, noted } = this;
+    for (let seg = 0; seg < 6; seg++) {
+      const at = segAt + 4 * seg,
+        was = 4 * seg;
+      if (i32[at + 1] === noted[was + 1] && i32[at + 2] === noted[was + 2] && i32[at + 3] === noted[was + 3])
+        continue;
+      this.noteSegment(seg as Seg);
+    }
+    const cpl = this.currentCpl();
+    if (cpl !== this.cpl) this.setCpl(cpl);
     this.shadowed = i32[word(FAST.shadow)]!;
     i32[word(FAST.shadow)] = 0;
   }
