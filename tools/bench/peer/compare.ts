@@ -91,12 +91,16 @@ export async function compare(options: CompareOptions): Promise<Comparison> {
   return { machine, rounds: options.rounds, cells, problems: [...problems] };
 }
 
-/** The interpreter's rate as a part of v86's, by workload; only where both ran. */
+/**
+ * An engine's rate as a part of v86's, by workload: the median of the rounds' ratios, for both ran next to each other in a round and what
+ * slowed one down slowed the other. Only where both ran in every round.
+ */
 export function ratios(comparison: Comparison, peer: Peer): { name: string; ratio: number }[] {
   return Object.entries(comparison.cells).flatMap(([name, row]) => {
-    const own = row[peer],
-      theirs = row.v86;
-    return own && theirs ? [{ name, ratio: median(own.rates) / median(theirs.rates) }] : [];
+    const own = row[peer]?.rates ?? [],
+      theirs = row.v86?.rates ?? [];
+    if (own.length === 0 || own.length !== theirs.length) return [];
+    return [{ name, ratio: median(own.map((rate, round) => rate / theirs[round]!)) }];
   });
 }
 
@@ -115,7 +119,8 @@ function rateText(cell: Cell | undefined): string {
 
 /** The comparison as text: a table, the means, what was wanted and whether it was reached. */
 export function report(comparison: Comparison): string {
-  const ours: Peer[] = PEERS.filter((peer) => peer !== 'v86');
+  const ran = PEERS.filter((peer) => Object.values(comparison.cells).some((row) => row[peer]));
+  const ours: Peer[] = ran.filter((peer) => peer !== 'v86');
   const ratioOf = new Map(ours.map((peer) => [peer, ratios(comparison, peer)]));
   const part = (peer: Peer, name: string): string => {
     const found = ratioOf.get(peer)?.find((r) => r.name === name);
@@ -123,19 +128,19 @@ export function report(comparison: Comparison): string {
   };
   const rows = Object.entries(comparison.cells).map(([name, row]) => [
     `${name}: ${WORKLOADS.find((w) => w.name === name)?.about ?? ''}`,
-    ...PEERS.map((peer) => rateText(row[peer])),
+    ...ran.map((peer) => rateText(row[peer])),
     ...ours.map((peer) => part(peer, name)),
     ...ours.map((peer) => (row[peer] ? short(speed(row[peer])) : '–')),
   ]);
   const head = [
     'iterations/s',
-    ...PEERS,
+    ...ran,
     ...ours.map((p) => `${p} : v86`),
     ...ours.map((p) => `${p}, M ticks/s`),
   ];
   const lines = [table([head, ...rows]), '', `${comparison.machine}; ${comparison.rounds} rounds, medians`];
   const runs = (peer: Peer): Run[] => Object.values(comparison.cells).flatMap((row) => row[peer]?.runs ?? []);
-  for (const peer of PEERS)
+  for (const peer of ran)
     if (runs(peer).length > 0)
       lines.push(`${peer}: ready to run after ${short(median(runs(peer).map((run) => run.startMs)))} ms`);
   for (const peer of ours) {
