@@ -1,7 +1,10 @@
 // A page walk that changes nothing: what the MMU would find, level by level, on the live machine or on a saved image.
-// PAE only (SDM vol. 3, 4.4); on a PV vCPU the upper-level RW and US bits of L3 entries count for nothing.
+// PAE (SDM vol. 3, 4.4), where on a PV vCPU the upper-level RW and US bits of L3 entries count for nothing; on the bare machine also two levels
+// of 32-bit entries (4.3) and no paging at all.
 
+import { CR0_PG, CR4_PAE, CR4_PSE } from '../../cpu/paging.ts';
 import { VCPU, VCPU_MODE } from '../../cpu/vcpu.ts';
+import { AT, BOARD } from '../../machine/devices/board.ts';
 import { PAGE_SIZE } from '../../memory/map.ts';
 import type { View } from './view.ts';
 
@@ -34,6 +37,8 @@ const P = 1,
   PSE = 0x80,
   G = 0x100,
   NX = 0x80000000;
+/** Pages of 4 GiB. */
+const TOP = 0x100000;
 
 /** Flag letters, a dash for each bit that is 0: P W U A D S(uper) G X(ecute disabled). */
 export function flagLetters(lo: number, hi: number): string {
@@ -50,10 +55,66 @@ export function flagLetters(lo: number, hi: number): string {
   );
 }
 
-/** Walks the tables of the vCPU record at v. Frames outside the machine end the walk. */
+/** Machine address behind a physical one: the bare machine's ROM, which ends at 4 GiB, lies behind its RAM. undefined: no memory. */
+function machineAddress(view: View, v: number, paddr: number): number | undefined {
+  const { m, frames } = view;
+  const pfn = Math.floor(paddr / PAGE_SIZE);
+  if (m.r32(v + VCPU.mode) !== VCPU_MODE.bare) return frames.exists(pfn) ? paddr : undefined;
+  const ram = m.r32(AT.board + BOARD.ramFrames),
+    rom = m.r32(AT.board + BOARD.romFrames);
+  if (pfn < ram) return paddr;
+  return pfn >= TOP - rom && pfn < TOP
+    ? (ram + pfn - (TOP - rom)) * PAGE_SIZE + (paddr % PAGE_SIZE)
+    : undefined;
+}
+
+/** Two levels of 32-bit entries: the directory at CR3, 4-MiB pages where CR4.PSE allows them. */
+function walkTwoLevels(view: View, v: number, vaddr: number): Walk {
+  const { m, frames } = view;
+  const levels: WalkLevel[] = [];
+  const end = (maddr: number | undefined, large = false): Walk => ({
+    levels,
+    maddr,
+    large,
+    writable: maddr !== undefined && levels.every((l) => l.lo & RW),
+    user: maddr !== undefined && levels.every((l) => l.lo & US),
+    executable: maddr !== undefined,
+  });
+  let table = (m.r32(v + VCPU.cr3) & ~0xfff) >>> 0;
+  for (const level of [2, 1] as const) {
+    const index = level === 2 ? vaddr >>> 22 : (vaddr >>> 12) & 1023;
+    const entryMaddr = machineAddress(view, v, table + index * 4);
+    if (entryMaddr === undefined) return end(undefined);
+    const lo = frames.read32(entryMaddr);
+    const tableMfn = Math.floor(entryMaddr / PAGE_SIZE);
+    levels.push({
+      level,
+      tableMfn,
+      index,
+      entryMaddr,
+      lo,
+      hi: 0,
+      present: (lo & P) !== 0,
+      flags: flagLetters(lo, 0),
+    });
+    if (!(lo & P)) return end(undefined);
+    if (level === 2 && lo & PSE && m.r32(v + VCPU.cr4) & CR4_PSE)
+      return end(machineAddress(view, v, ((lo & 0xffc00000) >>> 0) + (vaddr & 0x3fffff)), true);
+    table = (lo & ~0xfff) >>> 0;
+  }
+  return end(machineAddress(view, v, table + (vaddr & (PAGE_SIZE - 1))));
+}
+
+/** Walks the tables of the vCPU record at v. Frames outside the machine end the walk; without paging there is nothing to walk. */
 export function walk(view: View, v: number, vaddr: number): Walk {
   const { m, frames } = view;
   const pv = m.r32(v + VCPU.mode) === VCPU_MODE.pv;
+  if (!pv && (m.r32(v + VCPU.cr0) & CR0_PG) === 0) {
+    const maddr = machineAddress(view, v, vaddr >>> 0);
+    const mapped = maddr !== undefined;
+    return { levels: [], maddr, large: false, writable: mapped, user: mapped, executable: mapped };
+  }
+  if (!pv && (m.r32(v + VCPU.cr4) & CR4_PAE) === 0) return walkTwoLevels(view, v, vaddr);
   const levels: WalkLevel[] = [];
   const end = (maddr: number | undefined, large = false): Walk => {
     const strict = levels.filter((l) => l.level !== 3);
