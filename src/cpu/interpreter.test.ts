@@ -1,6 +1,7 @@
 // The interpreter against the reference engine where they could part: ticks, code that changes itself, pages, segments, strings, caches.
 // What each instruction computes is tested by the vectors; see vectors.test.ts.
 
+import { execFileSync } from 'node:child_process';
 import { describe, expect, it } from 'vitest';
 import { engineCode } from '../cli/engine-code.ts';
 import { vcpuAt } from '../memory/map.ts';
@@ -72,6 +73,12 @@ const SORT = [
 ];
 
 describe('the interpreter', () => {
+  it('was built from the present sources', () => {
+    const tool = new URL('../../tools/build-engine.ts', import.meta.url).pathname;
+    const check = () =>
+      execFileSync(process.execPath, ['--import', 'tsx', tool, '--check'], { stdio: 'pipe' });
+    expect(check, 'run `npm run engine`').not.toThrow();
+  });
   it('refuses to be made without its module, or over a memory that WebAssembly does not know', () => {
     const t = testMachine();
     const { m, frames, trace } = t;
