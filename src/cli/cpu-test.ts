@@ -2,11 +2,19 @@
 
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
-import { ENGINES, type EngineName } from '../cpu/engine.ts';
+import { DEFAULT_ENGINE, ENGINES, type EngineName } from '../cpu/engine.ts';
 import { InterpreterEngine } from '../cpu/interpreter.ts';
 import { createEngine } from '../cpu/engines.ts';
 import { engineCode } from './engine-code.ts';
-import { type Difference, type Vector, VectorMachine } from './vector-machine.ts';
+import type { Difference } from './vector-compare.ts';
+import { parseVector, type Vector } from './vector-format.ts';
+import { VectorMachine } from './vector-machine.ts';
+
+export interface LocatedVector {
+  readonly vector: Vector;
+  /** File and line. */
+  readonly where: string;
+}
 
 export interface Failure {
   readonly vector: Vector;
@@ -21,62 +29,54 @@ export interface Report {
   readonly failures: readonly Failure[];
 }
 
-const USAGE = `usage: ringside cpu-test FILE… [--engine ${ENGINES.join('|')}]\n`;
+const USAGE = `usage: ringside cpu-test FILE…|- [--engine ${ENGINES.join('|')}]\n`;
 const SHOWN_FAILURES = 20,
   SHOWN_DIFFERENCES = 6;
 
-/** The vectors of a file with their line numbers; throws an Error that names file and line when one is no vector. */
-export function readVectors(path: string): { vector: Vector; where: string }[] {
-  const raw = readFileSync(path);
+/** The vectors of a file ('-' is standard input), plain or gzip, with their line numbers; throws an Error that names file and line when one is no vector. */
+export function readVectors(path: string): LocatedVector[] {
+  const raw = readFileSync(path === '-' ? 0 : path);
   const text = (raw[0] === 0x1f && raw[1] === 0x8b ? gunzipSync(raw) : raw).toString('utf8');
-  const vectors: { vector: Vector; where: string }[] = [];
+  const name = path === '-' ? 'standard input' : path;
+  const vectors: LocatedVector[] = [];
   text.split('\n').forEach((line, i) => {
     if (line.trim() === '') return;
-    const where = `${path}:${i + 1}`;
+    const where = `${name}:${i + 1}`;
     vectors.push({ vector: parseVector(line, where), where });
   });
   return vectors;
 }
 
-const MODES: readonly string[] = ['prot32', 'prot32-ring0', 'prot16', 'real'];
-
-function parseVector(line: string, where: string): Vector {
-  let vector: Partial<Vector>;
-  try {
-    vector = JSON.parse(line) as Partial<Vector>;
-  } catch (error) {
-    throw new Error(`${where}: not JSON (${error instanceof Error ? error.message : String(error)})`);
-  }
-  const missing = (['name', 'mode', 'initial', 'final'] as const).find(
-    (member) => vector[member] === undefined,
-  );
-  if (missing !== undefined) throw new Error(`${where}: a vector needs "${missing}"`);
-  if (!MODES.includes(vector.mode!))
-    throw new Error(`${where}: mode "${vector.mode}" is none of ${MODES.join(', ')}`);
-  return vector as Vector;
-}
-
-/** Runs vectors one after the other on a fresh machine with the named engine. An exception of ours counts as a failure of its vector. */
-export function runVectors(
-  vectors: readonly { vector: Vector; where: string }[],
-  engine: EngineName,
-): Report {
+/** A machine that runs vectors on the named engine. */
+export function vectorMachine(engine: EngineName): VectorMachine {
   const code = engine === 'reference' ? undefined : engineCode(false);
-  const machine = new VectorMachine((platform) => {
+  return new VectorMachine((platform) => {
     const made = createEngine(engine, { ...platform, code }).engine;
     // A vector is one tick: straight runs of one instruction, or generated code would leave it to the reference engine.
     if (made instanceof InterpreterEngine) made.insist();
     return made;
   });
+}
+
+/** What differs after one vector; an error of ours is a difference too. */
+export function differencesOf(machine: VectorMachine, vector: Vector): Difference[] {
+  try {
+    return machine.run(vector);
+  } catch (error) {
+    const got = error instanceof Error ? error.message : String(error);
+    return [{ what: 'run', expected: 'an outcome', got }];
+  }
+}
+
+/** Runs vectors one after the other on one machine. */
+export function runVectors(
+  vectors: readonly LocatedVector[],
+  engine: EngineName,
+  machine = vectorMachine(engine),
+): Report {
   const failures: Failure[] = [];
   for (const { vector, where } of vectors) {
-    let differences: Difference[];
-    try {
-      differences = machine.run(vector);
-    } catch (error) {
-      const got = error instanceof Error ? error.message : String(error);
-      differences = [{ what: 'run', expected: 'an outcome', got }];
-    }
+    const differences = differencesOf(machine, vector);
     if (differences.length > 0) failures.push({ vector, where, text: machine.text(vector), differences });
   }
   return { passed: vectors.length - failures.length, failures };
@@ -99,7 +99,7 @@ interface Arguments {
 
 function parseArguments(argv: readonly string[]): Arguments | string {
   const files: string[] = [];
-  let engine: EngineName = ENGINES[0];
+  let engine: EngineName = DEFAULT_ENGINE;
   for (let i = 0; i < argv.length; i++) {
     const word = argv[i]!;
     if (word === '--engine' || word.startsWith('--engine=')) {
@@ -107,7 +107,7 @@ function parseArguments(argv: readonly string[]): Arguments | string {
       const known = ENGINES.find((candidate) => candidate === name);
       if (known === undefined) return `unknown engine '${name ?? ''}'; there is ${ENGINES.join(', ')}`;
       engine = known;
-    } else if (word.startsWith('-')) return `unknown option '${word}'`;
+    } else if (word !== '-' && word.startsWith('-')) return `unknown option '${word}'`;
     else files.push(word);
   }
   return files.length === 0 ? 'no vector file given' : { files, engine };

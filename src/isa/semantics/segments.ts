@@ -2,6 +2,7 @@
 // instructions that look at descriptors without loading them (LAR LSL VERR VERW) with ARPL.
 
 import { type Arg, type Builder, define } from '../builder.ts';
+import { ESP, movedSp } from './stack.ts';
 import {
   attrOf,
   type Descriptor,
@@ -51,9 +52,9 @@ define('pop_sreg', 'w', (b, dst) => {
     return;
   }
   // The increment belongs to the stack that was popped, whatever the size of the new one.
-  const after = b.add(b.sp(), b.const(b.opSize / 8));
+  const after = movedSp(b, b.opSize / 8);
   loadSegment(b, seg, sel);
-  b.setSp(after);
+  b.setReg(ESP, 32, after);
   b.shadow();
   b.holdTraps();
 });

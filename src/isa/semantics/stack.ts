@@ -5,8 +5,8 @@ import { SEG_DB_BIT } from '../microcode/descriptor.ts';
 import { probePushes } from '../microcode/far.ts';
 import { type Gpr, SS } from '../types.ts';
 
-const ESP = 4,
-  EBP = 5;
+export const ESP = 4;
+const EBP = 5;
 
 define('push', 'r', (b, src) => b.push(src.get(), b.opSize));
 
@@ -48,6 +48,14 @@ function stackWidth<V, W>(b: Builder<V, W>, value: V): V {
   return b.select(b.ne(b.and(b.segment(SS).attr, b.const(SEG_DB_BIT)), b.const(0)), value, b.zx(value, 16));
 }
 
+/** ESP moved by a constant as the stack's size says: a 16-bit stack leaves the upper half alone. */
+export function movedSp<V, W>(b: Builder<V, W>, by: number): V {
+  const esp = b.reg(ESP, 32),
+    to = b.add(esp, b.const(by));
+  const narrow = b.or(b.and(esp, b.const(-0x10000)), b.zx(to, 16));
+  return b.select(b.ne(b.and(b.segment(SS).attr, b.const(SEG_DB_BIT)), b.const(0)), to, narrow);
+}
+
 define('leave', '', (b) => {
   const size = b.opSize;
   const frame = stackWidth(b, b.reg(EBP, 32));
@@ -62,17 +70,19 @@ define('enter', 'r r', (b, room, depth) => {
   const level = depth.operand.kind === 'imm' ? depth.operand.value & 31 : 0;
   const words = level === 0 ? 1 : level + 1;
   const frame = b.reg(EBP, 32);
+  const locals = room.operand.kind === 'imm' ? room.operand.value : 0;
   probePushes(b, words, bytes);
   const outer = [];
   for (let i = 1; i < level; i++)
     outer.push(b.load(SS, stackWidth(b, b.sub(frame, b.const(i * bytes))), size));
-  const top = b.sub(b.sp(), b.const(bytes));
+  b.probeStack(-(words * bytes + locals), bytes, 'w'); // the new top must be writable; nothing is stored
+  const top = movedSp(b, -bytes);
   b.poke(-bytes, size, frame);
   outer.forEach((value, i) => {
     b.poke(-(i + 2) * bytes, size, value);
   });
   if (level > 0) b.poke(-words * bytes, size, top);
-  b.setReg(EBP, size, stackWidth(b, top));
+  b.setReg(EBP, size, top);
   b.moveSp(b.sub(b.const(-words * bytes), room.get()));
 });
 

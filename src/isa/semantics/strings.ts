@@ -23,8 +23,9 @@ define('movs', 'w r', (b, dst, src) =>
 
 define('cmps', 'r r', (b, first, second) =>
   b.repeat(() => {
-    const a = first.get(),
-      c = second.get();
+    // ES:EDI is read first, as processors do: where both fault, that fault is the one.
+    const c = second.get(),
+      a = first.get();
     b.flags('sub', a, c, b.sub(a, c), first.size);
     advance(b, first);
     advance(b, second);
