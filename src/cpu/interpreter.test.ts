@@ -283,6 +283,14 @@ describe('what generated code leaves alone', () => {
     expectSame(machines);
     expect(machines[1].reg('eax')).toBe(1);
   });
+  it('reads two pages that want the same place in the TLB', () => {
+    const machines = both(['mov esi, 0x18000', 'mov edi, 0x418000', 'mov ecx, 9', 'repe cmpsd', 'hlt']);
+    for (const t of machines) {
+      expect(t.run(1000)).toBe(EXIT.halt);
+      expect(t.ticks()).toBe(3 + 9 + 1);
+    }
+    expectSame(machines);
+  });
   it('faults on a page that is not there, and goes on when it is', () => {
     const lines = ['mov eax, 5', 'mov [0x1f0000], eax', 'add eax, [0x1f0000]', 'hlt'];
     const machines = both(lines, { paging: true }, (t) => t.frames.write64(AT.l1 + 8 * 0x1f0, 0, 0));

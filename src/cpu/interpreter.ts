@@ -25,6 +25,8 @@ const CR0_AM = 0x40000;
 /** Bytes a store may have at most. */
 const STORE_BYTES = 8;
 const VECTOR_PF = 14;
+/** Misses of one instruction after which it is stepped: two of its pages may want the same place in the TLB and drive each other out. */
+const MISSES = 8;
 const DR7_ENABLE = 0xff;
 
 type Run = (rec: number, left: number, fr: number, fx: number, v: number) => void;
@@ -142,7 +144,10 @@ export class InterpreterEngine extends ReferenceEngine {
   }
 
   protected override runLoop(): void {
-    let from = 0;
+    let from = 0,
+      misses = 0,
+      missIp = 0,
+      missLeft = -1;
     this.tableStore = -1;
     while (this.left > 0 && this.exit === EXIT.budget) {
       if (this.i32[this.intrAt] !== 0 && this.attend()) return;
@@ -166,7 +171,12 @@ export class InterpreterEngine extends ReferenceEngine {
           if (this.left <= 0) return;
           if (reason === LEFT.fault && this.deliverHere()) continue;
           if (reason === LEFT.missRead || reason === LEFT.missWrite) {
-            if (this.enterPage(this.i32[word(FAST.target)]!, reason === LEFT.missWrite)) continue;
+            misses = this.ip === missIp && this.left === missLeft ? misses + 1 : 0;
+            missIp = this.ip;
+            missLeft = this.left;
+            const write = reason === LEFT.missWrite;
+            if (misses >= MISSES) this.giveUpPage();
+            else if (this.enterPage(this.i32[word(FAST.target)]!, write)) continue;
             if (this.notPresent && this.deliverHere()) continue;
           }
         }
@@ -314,6 +324,11 @@ export class InterpreterEngine extends ReferenceEngine {
     }
     this.enter(lin, write ? WRITE : READ, user, mfn);
     return true;
+  }
+
+  private giveUpPage(): void {
+    this.i32[word(FAST.missLevel)] = MISS_LEVEL.present;
+    this.notPresent = false;
   }
 
   /** The fault that the walk has found, as generated code would name it. */
