@@ -8,7 +8,10 @@ const COMMANDS: Readonly<
   boot: { load: () => import('./boot.ts'), help: 'boot IMAGE …        run an image headless' },
   explain: { load: () => import('./explain.ts'), help: 'explain "0f 01 0d"  say what bytes do' },
   isa: { load: () => import('./isa.ts'), help: 'isa [--json]        list every form with its derived class' },
-  lockstep: { load: () => import('./lockstep.ts'), help: 'lockstep IMAGE …    compare two engines on an image' },
+  lockstep: {
+    load: () => import('./lockstep.ts'),
+    help: 'lockstep IMAGE …    compare two engines on an image',
+  },
   'cpu-test': { load: () => import('./cpu-test.ts'), help: 'cpu-test FILE…      run processor test vectors' },
 };
 

@@ -111,7 +111,6 @@ export abstract class DebugAccess extends SystemAccess {
   override taskTrap(): void {
     this.armed |= TASK;
     this.held = false; // of a MOV SS that ran unarmed, long ago
-    this.held = false; // of a MOV SS that ran unarmed, long ago
   }
 
   /** INT1 and a guarded register are #DB themselves: what waited behind MOV SS is told with them. */
