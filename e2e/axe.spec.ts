@@ -56,6 +56,7 @@ test.describe('axe finds nothing elsewhere', () => {
       const lab = await Lab.open(page, 'hello', { lang });
       await lab.guided();
       await lab.moves(() => page.keyboard.press('Enter'));
+      await expect(lab.guide.getByRole('radio').first()).toBeVisible();
       await page.keyboard.press('1');
       await expect(lab.guide.getByRole('status')).toBeVisible();
       for (const key of ['v', 'b', 'n', 'q', 'Shift+Slash']) {

@@ -32,6 +32,7 @@ function stringOperand({ seg, base, size }: MemOperand, flat: boolean): string |
 function memoryOperand(mem: MemOperand, semantics: string, flat: boolean): string | undefined {
   if (STRINGS.has(semantics)) return stringOperand(mem, flat);
   if (semantics === 'pop' && mem.base === ESP) return undefined; // its address counts from the new ESP
+  if (semantics === 'clflush') return undefined; // no operand of a size, and yet its address is checked
   const checked = mem.size !== 0 && !(flat && isFlat(mem.seg));
   return ` m${mem.size}${mem.index < 0 ? 'b' : 'x'}${checked ? 'c' : ''}`;
 }

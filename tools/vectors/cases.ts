@@ -215,14 +215,21 @@ function fillMemory(draft: Draft, insn: Insn, mem: MemOperand): void {
 }
 
 /** Bytes around an operand that an instruction may touch too: XLAT adds AL. */
-const REACH = 512;
+const REACH = 512,
+  LAST_OFFSET = 0xffffffc0,
+  LAST_REPEATED = 0xfff00000,
+  DOWN = 0x400;
 
 /** Whether nothing the operands name can lie in the runner's own memory. */
 export function isSafe(insn: Insn, gpr: readonly number[], seg: readonly number[]): boolean {
   for (const operand of insn.operands) {
     if (operand.kind !== 'mem') continue;
     if (insn.form.semantics === 'lea') continue;
-    const linear = (segmentOf(seg[operand.seg]!).base + effectiveAddress(operand, gpr)) >>> 0;
+    const offset = effectiveAddress(operand, gpr);
+    // Around the end of a segment of 4 GiB processors do as they like (SDM vol. 3, 5.3).
+    const end = insn.form.rep !== undefined && insn.rep !== 'none' ? LAST_REPEATED : LAST_OFFSET;
+    if (offset > end && (segmentOf(seg[operand.seg]!).access & DOWN) === 0) return false;
+    const linear = (segmentOf(seg[operand.seg]!).base + offset) >>> 0;
     if (isPrivate(linear, /^bt[src]?$/.test(insn.form.semantics) ? bitReach(insn, gpr) : REACH)) return false;
   }
   const stack = (segmentOf(seg[2]!).base + gpr[ESP]!) >>> 0;
@@ -287,10 +294,10 @@ export function initialFlags(rng: Random, insn: Insn): number {
   if (rng.oneIn(16) && insn.form.semantics !== 'iret') eflags |= EFLAGS_NT;
   if (rng.oneIn(16)) eflags |= EFLAGS_ID;
   // Which half of a pair of operands is looked at first, and for what, differs between processors: no alignment checks there.
-  // ENTER's last check, of a slot it does not fill, is one of ours for paging alone; CALL stores before it looks at its target, or after.
+  // ENTER's last check, of a slot it does not fill, is one of ours for paging alone; CALL stores before it looks at its target, or after; bit tests, PUSHA and their like are probed as a whole.
   const pair =
     insn.form.operands.some((spec) => spec === 'Mp' || spec === 'Ma') ||
-    /^(enter|call)$/.test(insn.form.semantics);
+    /^(enter|call|pusha|popa|cmpxchg8b|bt[src])$/.test(insn.form.semantics);
   if (rng.oneIn(16) && !pair) eflags |= EFLAGS_AC;
   return eflags;
 }

@@ -72,16 +72,15 @@ define('enter', 'r r', (b, room, depth) => {
   const frame = b.reg(EBP, 32);
   const locals = room.operand.kind === 'imm' ? room.operand.value : 0;
   probePushes(b, words, bytes);
-  const outer = [];
-  for (let i = 1; i < level; i++)
-    outer.push(b.load(SS, stackWidth(b, b.sub(frame, b.const(i * bytes))), size));
-  b.probeStack(-(words * bytes + locals), bytes, 'w'); // the new top must be writable; nothing is stored
   const top = movedSp(b, -bytes);
+  // Each outer frame pointer is pushed before the next one is read: where the frames overlap, that is seen (SDM vol. 2, ENTER).
   b.poke(-bytes, size, frame);
-  outer.forEach((value, i) => {
-    b.poke(-(i + 2) * bytes, size, value);
-  });
+  for (let i = 1; i < level; i++) {
+    const outer = b.load(SS, stackWidth(b, b.sub(frame, b.const(i * bytes))), size);
+    b.poke(-(i + 1) * bytes, size, outer);
+  }
   if (level > 0) b.poke(-words * bytes, size, top);
+  b.probeStack(-(words * bytes + locals), bytes, 'w'); // the new top must be writable; nothing is stored
   b.setReg(EBP, size, top);
   b.moveSp(b.sub(b.const(-words * bytes), room.get()));
 });

@@ -59,6 +59,12 @@ export function keepEntry(entry: Omit<Entry, 'tries' | 'first' | 'line'>): void 
   };
   useNotebook.setState({ entries: { ...entries, [key]: kept } });
 }
+/** Adds to a kept answer the machine it was given on and the record that proves it. */
+export function proveEntry(key: string, link: string, evidence: Moment | undefined): void {
+  const { entries } = useNotebook.getState();
+  const entry = entries[key];
+  if (entry) useNotebook.setState({ entries: { ...entries, [key]: { ...entry, link, evidence } } });
+}
 export function writeLine(key: string, line: string): void {
   const { entries } = useNotebook.getState();
   const entry = entries[key];

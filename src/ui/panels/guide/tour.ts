@@ -27,7 +27,7 @@ import {
   stepNow,
 } from '../../shell/actions.ts';
 import { labOf, shippedGuests } from '../../shell/labs.ts';
-import { keepEntry, keepLeft, type Prediction, useNotebook } from './notebook.ts';
+import { entryKey, keepEntry, keepLeft, type Prediction, proveEntry, useNotebook } from './notebook.ts';
 import { labState, onLab, running, session } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { notify, useUi } from '../../store/ui.ts';
@@ -283,12 +283,13 @@ export async function predict(chosen: string, keep = true): Promise<void> {
       answerText: read(answer),
       right: chosen === answer,
     };
+    // Kept before it is shown: what proves it takes a while, and the page may close meanwhile.
+    if (keep) keepEntry({ ...p, tour: tour.id, stop, lab: tour.lab, link: undefined, evidence: undefined });
     set({ current: p, stage: 'after' });
     const proof = s.evidence ? await recordOf(s.evidence, host) : undefined;
     if (keep) {
       const evidence = proof && { T: proof.T, seq: proof.seq, within: true };
-      const link = await session().link();
-      keepEntry({ ...p, tour: tour.id, stop, lab: tour.lab, link, evidence });
+      proveEntry(entryKey(tour.id, stop), await session().link(), evidence);
     }
     await fill();
     if (proof)
