@@ -165,7 +165,11 @@ describe('what the lines say is what a processor did', () => {
   type Regs = Readonly<Record<string, number>>;
   interface Vector {
     readonly mode: string;
-    readonly initial: { readonly regs: Regs; readonly mem: readonly (readonly [number, number])[] };
+    readonly initial: {
+      readonly regs: Regs;
+      readonly mem: readonly (readonly [number, number])[];
+      readonly descriptors?: unknown;
+    };
     readonly final: { readonly regs: Regs };
     readonly exception?: number;
   }
@@ -206,7 +210,11 @@ describe('what the lines say is what a processor did', () => {
       .split('\n')
       .filter((line) => line !== '')
       .map((line) => JSON.parse(line) as Vector)
-      .filter((vector) => vector.mode === 'prot32' && vector.exception === undefined);
+      // Flat segments only: the machine here has no descriptor tables.
+      .filter(
+        ({ mode, exception, initial }) =>
+          mode === 'prot32' && exception === undefined && initial.descriptors === undefined,
+      );
     let compared = 0;
     for (const vector of vectors) {
       const code = new Map(vector.initial.mem);
