@@ -1,12 +1,15 @@
-// A fresh process of proof.test.ts: visits the moments on stdin in their order and counts those whose hashes are not the recorded ones.
+// A fresh process of proof.test.ts, its engine the first argument: visits the moments on stdin in their order and counts those whose hashes are not the recorded ones.
 
 import { readFileSync } from 'node:fs';
+import { ENGINES } from '../cpu/engine.ts';
 import { stateHash } from '../machine/state-hash.ts';
 import { pingPong, start } from './testing.ts';
 import type { Moment } from './types.ts';
 
 const marks = JSON.parse(readFileSync(0, 'utf8')) as { moment: Moment; state: string; trace: string }[];
-const { machine, timeline } = start(pingPong());
+const engine = ENGINES.find((name) => name === process.argv[2]);
+if (engine === undefined) throw new Error(`no engine '${process.argv[2]}'`);
+const { machine, timeline } = start(pingPong(), { engine });
 let differ = 0;
 for (const mark of marks) {
   timeline.goto(mark.moment);

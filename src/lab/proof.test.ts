@@ -1,7 +1,10 @@
-// The hard properties of the machine (DESIGN "Proof"): the same hashes whatever runs it, going back, cold restore, dropped caches.
+// The hard properties of the machine (DESIGN "Proof"): the same hashes whatever runs it, going back, cold restore, dropped caches. The
+// reference engine writes down the moments; every engine has to meet them.
 
 import { spawnSync } from 'node:child_process';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { engineChoice } from '../cli/engine-code.ts';
+import { ENGINES } from '../cpu/engine.ts';
 import { loadImage, saveImage } from '../machine/image.ts';
 import { stateHash } from '../machine/state-hash.ts';
 import { allocate } from '../memory/memory.ts';
@@ -29,8 +32,8 @@ interface Mark {
 
 /** Runs ping and pong, stopping at random moments (every other one inside a trap), and writes down both hashes at each. */
 function record(): { marks: Mark[]; end: Mark; text: string } {
-  const { machine, timeline } = start(pingPong());
-  const all = start(pingPong());
+  const { machine, timeline } = start(pingPong(), { engine: 'reference' });
+  const all = start(pingPong(), { engine: 'reference' });
   all.timeline.run({});
   const firstSeq = timeline.seq + 1;
   const lastTick = all.timeline.ticks,
@@ -64,21 +67,21 @@ beforeAll(() => {
   forward = record();
 });
 
-describe('ping and pong', () => {
+describe.each(ENGINES)('ping and pong on the %s', (engine) => {
   it('hold their conversation', () => {
     expect(forward.text).toContain('pong 6');
     expect(forward.marks.length).toBeGreaterThan(MOMENTS * 0.9);
   });
 
   it.each([1, 7, 1000, 1_000_000])('give the same hashes with host slices of %i', (hostSlice) => {
-    const { machine, timeline } = start(pingPong(), { hostSlice });
+    const { machine, timeline } = start(pingPong(), { hostSlice, engine });
     timeline.run({});
     expect(machine.trace.hash).toBe(forward.end.trace);
     expect(stateHash(machine.m)).toBe(forward.end.state);
   });
 
   it('give the same hashes with caches dropped at random moments', () => {
-    const { machine, timeline } = start(pingPong());
+    const { machine, timeline } = start(pingPong(), { engine });
     const pick = chance(7);
     for (;;) {
       if (timeline.run({ untilTicks: timeline.ticks + 1 + pick(5000) }).kind !== 'reached') break;
@@ -92,7 +95,7 @@ describe('ping and pong', () => {
   it('are the same at every moment visited in random order, in a fresh process', () => {
     const pick = chance(99);
     const order = forward.marks.map((m) => [pick(1e9), m] as const).sort((a, b) => a[0] - b[0]);
-    const child = spawnSync(process.execPath, ['--import', 'tsx', 'src/lab/proof-visit-testing.ts'], {
+    const child = spawnSync(process.execPath, ['--import', 'tsx', 'src/lab/proof-visit-testing.ts', engine], {
       encoding: 'utf8',
       input: JSON.stringify(order.map(([, mark]) => mark)),
     });
@@ -101,7 +104,7 @@ describe('ping and pong', () => {
   });
 
   it('step back tick by tick through everything they did', () => {
-    const { machine, timeline } = start(pingPong(2));
+    const { machine, timeline } = start(pingPong(2), { engine });
     timeline.run({ untilTicks: 20_000 });
     const known: { moment: Moment; state: string }[] = [];
     for (let i = 0; i < 60; i++) {
@@ -116,13 +119,13 @@ describe('ping and pong', () => {
   });
 
   it('go on from nothing but the bytes of the memory, and look the same to every panel', () => {
-    const { machine, timeline } = start(pingPong());
+    const { machine, timeline } = start(pingPong(), { engine });
     const between = [...forward.marks.filter((m) => !m.moment.within), forward.end];
     expect(between.length).toBeGreaterThan(MOMENTS * 0.9);
     between.slice(0, -1).forEach((mark, i) => {
       timeline.goto(mark.moment);
       const file = saveImage(machine.frames, { log: timeline.log.entries });
-      const cold = attachMachine(allocate(64, false));
+      const cold = attachMachine(allocate(64, false), engineChoice(engine, false));
       loadImage(cold.frames, file);
       expect(look(cold)).toEqual(look(machine));
       const again = new Timeline(cold, images);
@@ -183,10 +186,11 @@ describe('the command line', () => {
     return { hashes: [last.traceHash, last.stateHash], code: r.status, hostTicks: last.hostTicks ?? [] };
   };
   it('gives the same hashes with one, two and three hosts, in fresh processes', () => {
-    const one = boot();
+    const one = boot('--engine', 'reference');
     expect(one.code).toBe(0);
     for (const args of [
       ['--hosts', '2', '--host-slice', '1000'],
+      ['--hosts', '2', '--engine', 'reference'],
       ['--hosts', '3'],
     ]) {
       const more = boot(...args);
