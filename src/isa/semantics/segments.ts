@@ -59,11 +59,11 @@ define('pop_sreg', 'w', (b, dst) => {
   b.holdTraps();
 });
 
+// A far pointer in memory is two loads, the offset first: where the second part cannot be read, the first may have faulted before.
 function loadFarPointer<V, W>(b: Builder<V, W>, seg: Seg, dst: Arg<V>, pointer: Arg<V>): void {
   const from = (pointer.operand as MemOperand).seg,
     at = pointer.ea(),
     bytes = b.opSize / 8;
-  b.probe(from, at, bytes + 2, 'r');
   const offset = b.load(from, at, b.opSize);
   const sel = b.load(from, b.zx(b.add(at, b.const(bytes)), b.addrSize), 16);
   loadSegment(b, seg, sel);
@@ -84,7 +84,6 @@ function far<V, W>(b: Builder<V, W>, kind: FarKind, to: Arg<V>): void {
   const seg = (operand as MemOperand).seg,
     at = to.ea(),
     bytes = b.opSize / 8;
-  b.probe(seg, at, bytes + 2, 'r');
   const offset = b.load(seg, at, b.opSize);
   farTransfer(b, kind, b.load(seg, b.zx(b.add(at, b.const(bytes)), b.addrSize), 16), offset);
 }

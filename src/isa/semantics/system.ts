@@ -198,7 +198,18 @@ define('invlpg', 'a', (b, at) => {
 });
 define('wbinvd', '', (b) => b.requireCpl(0));
 define('invd', '', (b) => b.requireCpl(0));
-define('clflush', 'a', (b, at) => b.probe((at.operand as MemOperand).seg, at.ea(), 1, 'r'));
+// Checked like a load of one byte, except that code which may only be executed may be named too (SDM vol. 2, CLFLUSH).
+define('clflush', 'a', (b, at) => {
+  const { seg } = at.operand as MemOperand,
+    offset = at.ea();
+  if (seg !== CS) {
+    b.probe(seg, offset, 1, 'r');
+    return;
+  }
+  const { base, limit } = b.segment(CS);
+  b.faultIf(b.ltU(limit, offset), GP, b.const(0));
+  b.probeLinear(b.add(base, offset), b.const(1), 'r', b.sys('cpl'));
+});
 
 // ---- Identity, time, model-specific registers ----------------------------------------------------------
 
