@@ -92,7 +92,7 @@ export class VectorMachine {
   constructor(makeEngine: MakeEngine) {
     this.m = allocate(MEMORY_MIB, false);
     this.space = new VectorSpace(this.m);
-    const trace = new Recorder(this.m);
+    const trace: Recorder = new Recorder(this.m, () => trace.drain(() => {})); // only the end of an instruction is looked at
     trace.reset();
     const { frames, bus } = this.space;
     this.engine = makeEngine({ m: this.m, frames, trace, bus });

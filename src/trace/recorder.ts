@@ -70,12 +70,16 @@ export interface Subject {
 }
 export const NOBODY: Subject = { domid: 0x7fff, vcpu: 0, cpl: 0, cs: 0, eip: 0 };
 
+const nobodyReads = (): never => {
+  throw new Error('the trace ring is full and nobody drains it');
+};
+
 export class Recorder {
   readonly m: Memory;
   /** Called when the ring is full: must collect, or wait until somebody has. Host-side, no part of the machine. */
   onFull: () => void;
 
-  constructor(m: Memory, onFull: () => void = () => {}) {
+  constructor(m: Memory, onFull: () => void = nobodyReads) {
     this.m = m;
     this.onFull = onFull;
   }
