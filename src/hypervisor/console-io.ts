@@ -4,7 +4,7 @@
 import { VCPU } from '../cpu/vcpu.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
 import { ERRNO } from './abi/errno.ts';
-import { continueHypercall, mayContinue } from './continuation.ts';
+import { continueHypercall, spend } from './continuation.ts';
 import { peekInput, releaseInput, takeInput } from './console-input.ts';
 import { copyFromGuest, copyToGuest } from './guest-access.ts';
 import type { HypercallHandler } from './hypercall-types.ts';
@@ -72,13 +72,14 @@ function write(x: Xen, v: number, count: number, buffer: number): number {
   let done = 0,
     result = 0;
   while (done < count) {
-    if (done >= BATCH && mayContinue(x, v)) {
+    if (done >= BATCH) {
       x.m.w32(v + VCPU.gpr + 4, count - done);
       x.m.w32(v + VCPU.gpr + 8, (buffer + done) >>> 0);
       result = continueHypercall(x, v, CONSOLE_IO);
       break;
     }
     const chunk = copyFromGuest(x, v, (buffer + done) >>> 0, Math.min(CHUNK, count - done));
+    spend(x, CHUNK);
     if (!chunk) {
       x.check('console.buffer-readable', false, (buffer + done) >>> 0, count - done);
       result = -ERRNO.EFAULT;

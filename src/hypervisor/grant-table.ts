@@ -5,7 +5,7 @@ import { VCPU } from '../cpu/vcpu.ts';
 import { ERRNO } from './abi/errno.ts';
 import { DOMID_SELF } from './abi/domid.ts';
 import { GNTST, GNTTABOP, type GrantStatus, GTF_permit_access } from './abi/grant.ts';
-import { continueHypercall, mayContinue } from './continuation.ts';
+import { continueHypercall, exhausted, spend, startWork } from './continuation.ts';
 import { visibleDomid } from './domain.ts';
 import { anyDomain } from './event-channels.ts';
 import { copyGrant } from './grant-copy.ts';
@@ -31,8 +31,8 @@ const HYPERCALL_NUMBER = 20;
 const CMD_MASK = 0xfff;
 /** Elements after which events and deadlines get their turn. */
 const BATCH = 256;
-/** The most elements of a call that cannot be continued: a list may alias one page a million times. */
-const MAX_IN_MULTICALL = 0x100000;
+/** Units of work of one element: it may copy a page. */
+const ELEMENT_WORK = 64;
 const ECX = VCPU.gpr + 4,
   EDX = VCPU.gpr + 8;
 
@@ -63,8 +63,7 @@ const SINGLE: Readonly<Record<number, (x: Xen, v: number, at: number, count: num
 export function doGrantTableOp(x: Xen, v: number, args: HypercallArgs): number {
   const [cmd, at, count] = args;
   const op = cmd & CMD_MASK;
-  const bounded = count < 0x80000000 && (mayContinue(x, v) || count <= MAX_IN_MULTICALL);
-  if (!x.check('grant.count', bounded, count)) return -ERRNO.EINVAL;
+  if (!x.check('grant.count', count < 0x80000000, count)) return -ERRNO.EINVAL;
   if (cmd > CMD_MASK && op !== GNTTABOP.cache_flush)
     return refuse(x, ERRNO.EINVAL, 'grant.no-progress-bits', cmd);
   if (op === GNTTABOP.cache_flush) return refuse(x, ERRNO.ENOSYS, 'grant.caches-coherent');
@@ -82,12 +81,14 @@ const unwritable = (x: Xen, at: number, size: number): number =>
 
 /** The array operations: element after element; a long array goes on after the guest has had a chance to take an event. */
 function each(x: Xen, v: number, start: number, count: number, op: ArrayOperation): number {
+  startWork(x, v);
   for (let i = 0, at = start; i < count; i++, at += op.size) {
-    if (i === BATCH && mayContinue(x, v)) {
+    if (i === BATCH || (i > 0 && exhausted(x))) {
       x.m.w32(v + ECX, at >>> 0);
       x.m.w32(v + EDX, count - i);
       return continueHypercall(x, v, HYPERCALL_NUMBER);
     }
+    spend(x, ELEMENT_WORK);
     const bytes = copyFromGuest(x, v, at, op.size);
     if (!bytes) return unreadable(x, at, op.size);
     const a = fields(bytes);

@@ -119,7 +119,7 @@ const NR_HYPERCALLS = 64;
 const NO_SUBOP = 0xffffffff;
 
 /** Positions in VCPU.gpr of EBX, ECX, EDX, ESI, EDI, EBP. */
-const ARGUMENT_REGISTERS = [3, 1, 2, 6, 7, 5] as const;
+export const ARGUMENT_REGISTERS = [3, 1, 2, 6, 7, 5] as const;
 
 /** Executes INT 0x82 of vCPU v: EIP is already past it. */
 export function hypercall(x: Xen, v: number): void {

@@ -5,7 +5,7 @@ import { VCPU } from '../cpu/vcpu.ts';
 import { INVALID_MFN } from '../memory/addresses.ts';
 import { DOMID_SELF } from './abi/domid.ts';
 import { ERRNO } from './abi/errno.ts';
-import { continueHypercall, mayContinue } from './continuation.ts';
+import { continueHypercall, exhausted, spend, startWork } from './continuation.ts';
 import { resolveDomid } from './domain.ts';
 import {
   copyFromGuest,
@@ -60,9 +60,11 @@ const EXTENT_SHIFT = 6;
 const RESERVATION = 20,
   MAX_ORDER_DOMU = 9,
   MAX_EXTENTS = 0x3ffffff;
-/** Extents given back before events get their turn, and the most that an element of a multicall may name: the list may alias one page. */
-const BATCH = 16384,
-  MAX_IN_MULTICALL = 0x100000;
+/** Extents handled before events get their turn, however little work they are: the list may alias one page. */
+const BATCH = 16384;
+/** Units of work of a frame that changes hands, and of the first look for a run of frames. */
+const FRAME_WORK = 16,
+  RUN_WORK = 1 << 14;
 const MACHPHYS_END = 0xffe00000;
 
 interface Reservation {
@@ -89,9 +91,8 @@ function reservation(x: Xen, v: number, arg: number, start: number): Reservation
   const d = anyDomain(x, v, domid);
   if (!x.check('memory.domain', d !== 0 && (d === x.domainOf(v) || isPrivileged(x, v)), domid))
     return undefined;
-  const sane = r.count <= MAX_EXTENTS && start <= r.count;
-  const bounded = mayContinue(x, v) || r.count - start <= MAX_IN_MULTICALL;
-  if (!x.check('memory.extents', sane && bounded, r.count, start)) return undefined;
+  if (!x.check('memory.extents', r.count <= MAX_EXTENTS && start <= r.count, r.count, start))
+    return undefined;
   if (!x.check('memory.order', r.order <= MAX_ORDER_DOMU, r.order)) return undefined;
   if (
     r.list !== 0 &&
@@ -104,7 +105,13 @@ function reservation(x: Xen, v: number, arg: number, start: number): Reservation
 /** increase_reservation and populate_physmap: new frames, their numbers written back. */
 function populate(x: Xen, v: number, r: Reservation, byPfn: boolean): number {
   let i = r.start;
+  startWork(x, v);
   for (; i < r.count; i++) {
+    if (i > r.start && exhausted(x)) {
+      told(x, r, i);
+      return goOn(x, v, byPfn ? XENMEM.populate_physmap : XENMEM.increase_reservation, i);
+    }
+    spend(x, FRAME_WORK * 2 ** r.order + (r.order > 0 ? RUN_WORK : 0));
     const at = r.list + 4 * i;
     const pfn = byPfn ? getGuest32(x, v, at) : 0;
     if (
@@ -134,8 +141,16 @@ function populate(x: Xen, v: number, r: Reservation, byPfn: boolean): number {
       break;
     }
   }
-  if (i > r.start) x.act('memory.populated', [i - r.start, r.order, x.m.r32(r.d + DOMAIN.totPages)]);
+  told(x, r, i);
   return i;
+}
+function told(x: Xen, r: Reservation, i: number): void {
+  if (i > r.start) x.act('memory.populated', [i - r.start, r.order, x.m.r32(r.d + DOMAIN.totPages)]);
+}
+/** Asks for the call to be made again, from extent `i` on. */
+function goOn(x: Xen, v: number, cmd: number, i: number): number {
+  x.m.w32(v + VCPU.gpr + 4 * 3, (cmd | (i << EXTENT_SHIFT)) >>> 0);
+  return continueHypercall(x, v, HYPERCALL_NUMBER);
 }
 function release(x: Xen, d: number, mfn: number): boolean {
   setM2p(x, mfn, INVALID_MFN);
@@ -144,26 +159,28 @@ function release(x: Xen, d: number, mfn: number): boolean {
 
 /** decrease_reservation: a frame that is still mapped lives until its last reference goes; pins stay (XSA-252). */
 function decrease(x: Xen, v: number, r: Reservation): number {
-  let i = r.start;
-  const end = mayContinue(x, v) ? Math.min(r.count, r.start + BATCH) : r.count;
-  for (; i < end; i++) {
-    const mfn = getGuest32(x, v, r.list + 4 * i);
-    if (!ok(x, 'memory.list', mfn !== undefined, r.list + 4 * i) || mfn === undefined) break;
-    let k = 0;
-    for (; k < 1 << r.order; k++) {
-      const frame = mfn + k;
-      const own =
-        x.frames.exists(frame) && x.m.r16(pageAt(frame) + PAGE.owner) === x.m.r32(r.d + DOMAIN.domid);
-      if (!ok(x, 'memory.owner', own && getPage(x, frame, r.d), frame)) break;
-      release(x, r.d, frame);
-      putPage(x, frame);
-    }
-    if (k < 1 << r.order) break;
-  }
+  const end = Math.min(r.count, r.start + BATCH);
+  let i = r.start,
+    good = true;
+  startWork(x, v);
+  for (; good && i < end && (i === r.start || !exhausted(x)); i += good ? 1 : 0)
+    good = giveExtent(x, v, r, r.list + 4 * i);
   if (i > r.start) x.act('memory.decreased', [i - r.start, r.order, x.m.r32(r.d + DOMAIN.totPages)]);
-  if (i < end || i === r.count) return i;
-  x.m.w32(v + VCPU.gpr + 4 * 3, (XENMEM.decrease_reservation | (i << EXTENT_SHIFT)) >>> 0);
-  return continueHypercall(x, v, HYPERCALL_NUMBER);
+  return good && i < r.count ? goOn(x, v, XENMEM.decrease_reservation, i) : i;
+}
+/** Gives back the extent whose first frame stands at `at`. False at the first frame that is not the domain's: those before it are gone. */
+function giveExtent(x: Xen, v: number, r: Reservation, at: number): boolean {
+  spend(x, 1);
+  const mfn = getGuest32(x, v, at);
+  if (!ok(x, 'memory.list', mfn !== undefined, at) || mfn === undefined) return false;
+  for (let frame = mfn; frame < mfn + 2 ** r.order; frame++) {
+    spend(x, FRAME_WORK);
+    const own = x.frames.exists(frame) && x.m.r16(pageAt(frame) + PAGE.owner) === x.m.r32(r.d + DOMAIN.domid);
+    if (!ok(x, 'memory.owner', own && getPage(x, frame, r.d), frame)) return false;
+    release(x, r.d, frame);
+    putPage(x, frame);
+  }
+  return true;
 }
 
 /** XENMEM_exchange: frames nobody refers to, given for new ones; one chunk at a time, never half. */
@@ -211,9 +228,12 @@ function exchange(x: Xen, v: number, arg: number): number {
   const inPerChunk = from.order >= to.order ? 1 : 1 << (to.order - from.order),
     outPerChunk = from.order >= to.order ? 1 << (from.order - to.order) : 1;
   const chunks = Math.floor(from.count / inPerChunk);
+  const first = Math.floor(done / inPerChunk);
   let rc = 0,
-    c = Math.floor(done / inPerChunk);
-  for (; c < chunks && rc === 0; c++)
+    c = first;
+  startWork(x, v);
+  for (; c < chunks && rc === 0 && (c === first || !exhausted(x)); c += rc === 0 ? 1 : 0) {
+    spend(x, inPerChunk * 2 ** from.order * FRAME_WORK + (to.order > 0 ? outPerChunk * RUN_WORK : 0));
     rc = exchangeChunk(
       x,
       v,
@@ -225,9 +245,11 @@ function exchange(x: Xen, v: number, arg: number): number {
       outPerChunk,
       to.order,
     );
-  if (rc !== 0) c--;
-  putGuest32(x, v, arg + 40, c * inPerChunk);
-  return rc;
+  }
+  // What is done already is told before anything else can be decided by it.
+  if (!putGuest32(x, v, arg + 40, c * inPerChunk))
+    return refuse(x, ERRNO.EFAULT, 'memory.argument', arg + 40);
+  return rc === 0 && c < chunks ? continueHypercall(x, v, HYPERCALL_NUMBER) : rc;
 }
 function exchangeChunk(
   x: Xen,

@@ -3,7 +3,7 @@
 import { VCPU } from '../cpu/vcpu.ts';
 import { DOMID_IO, DOMID_SELF } from './abi/domid.ts';
 import { ERRNO } from './abi/errno.ts';
-import { continueHypercall, mayContinue } from './continuation.ts';
+import { continueHypercall, exhausted, spend, startWork } from './continuation.ts';
 import { findL1e } from './descriptors.ts';
 import { resolveDomid } from './domain.ts';
 import { copyFromGuest, fields, HYPERVISOR_VIRT_START, nestedHandleOk, putGuest32 } from './guest-access.ts';
@@ -149,9 +149,8 @@ const mayTouch = (x: Xen, v: number, fd: number): boolean =>
 
 /** Bit 31 of a count: the call goes on after a continuation and `done` holds what was done before. A guest may set it too. */
 const PREEMPTED = 0x80000000;
-/** Requests between two chances for events to be delivered, and the most that one element of a multicall may ask for. */
-const BATCH = 16384,
-  MAX_IN_MULTICALL = 0x100000;
+/** Requests between two chances for events to be delivered, however little work they are. */
+const BATCH = 16384;
 
 /** What mmu_update and mmuext_op have in common: a list, its length, where to count, and how long one element is. */
 export interface Batch {
@@ -162,9 +161,8 @@ export interface Batch {
   readonly done: number;
 }
 /** The requests to do; a result instead when the call is over before it begins. */
-export function batchCount(x: Xen, v: number, b: Batch): number {
+export function batchCount(x: Xen, b: Batch): number {
   const count = b.rawCount >= PREEMPTED ? b.rawCount - PREEMPTED : b.rawCount;
-  if (!ok(x, 'mmu.count', mayContinue(x, v) || count <= MAX_IN_MULTICALL, count)) return -ERRNO.EINVAL;
   if (!x.check('mmu.list', nestedHandleOk(b.list, count * b.size), b.list, count)) return -ERRNO.EFAULT;
   return count;
 }
@@ -182,10 +180,12 @@ export function runBatch(
   let before = 0;
   const old = b.rawCount >= PREEMPTED && b.done !== 0 ? copyFromGuest(x, v, b.done, 4) : null;
   if (old) before = fields(old).getUint32(0, true);
-  const end = mayContinue(x, v) ? Math.min(count, BATCH) : count;
+  const end = Math.min(count, BATCH);
   let rc = 0,
     n = 0;
-  for (; n < end; n++) {
+  startWork(x, v);
+  for (; n < end && (n === 0 || !exhausted(x)); n++) {
+    spend(x, 1);
     const bytes = copyFromGuest(x, v, b.list + n * b.size, b.size);
     rc = bytes ? one(fields(bytes)) : refuse(x, ERRNO.EFAULT, 'mmu.list', b.list + n * b.size, count - n);
     if (rc !== 0) break;
@@ -204,7 +204,7 @@ const SHOWN = 4;
 export const doMmuUpdate: HypercallHandler = (x, v, [list, rawCount, done, foreign]) => {
   if (rawCount === PREEMPTED && list === 0) return foreign | 0;
   const batch: Batch = { number: 1, size: 16, list, rawCount, done };
-  const count = batchCount(x, v, batch);
+  const count = batchCount(x, batch);
   if (count < 0) return count;
   const self = x.domainOf(v);
   const pdWanted = foreign >>> 16;

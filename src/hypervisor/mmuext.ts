@@ -2,6 +2,7 @@
 // arguments and have nothing left to do.
 
 import { ERRNO } from './abi/errno.ts';
+import { spend } from './continuation.ts';
 import { setLdt } from './descriptors.ts';
 import { copyFromGuest } from './guest-access.ts';
 import type { HypercallHandler } from './hypercall-types.ts';
@@ -44,6 +45,9 @@ interface Operation {
 }
 type Handler = (x: Xen, v: number, o: Operation) => number;
 
+/** Units of work to clear or copy a page. */
+const PAGE_WORK = 32;
+
 const nothing: Handler = () => 0;
 const pin =
   (level: 1 | 2 | 3): Handler =>
@@ -57,6 +61,7 @@ const needsMask =
 function clearPage(x: Xen, o: Operation): number {
   if (!x.check('mmuext.page-writable', getPageAndType(x, o.arg1, o.fd, PGT_writable_page), o.arg1))
     return -ERRNO.EINVAL;
+  spend(x, PAGE_WORK);
   x.frames.zeroFrame(o.arg1);
   putPageAndType(x, o.arg1);
   return 0;
@@ -65,6 +70,7 @@ function copyPage(x: Xen, o: Operation): number {
   if (!x.check('mmuext.source', getPage(x, o.arg2, o.fd), o.arg2)) return -ERRNO.EINVAL;
   const ok = x.check('mmuext.page-writable', getPageAndType(x, o.arg1, o.fd, PGT_writable_page), o.arg1);
   if (ok) {
+    spend(x, PAGE_WORK);
     x.frames.copyFrame(o.arg1, o.arg2);
     putPageAndType(x, o.arg1);
   }
@@ -99,7 +105,7 @@ const OPERATIONS: Readonly<Record<number, readonly [Handler, boolean]>> = {
 export const doMmuextOp: HypercallHandler = (x, v, [list, rawCount, done, foreign]) => {
   if (rawCount === 0x80000000 && list === 0) return foreign | 0;
   const batch: Batch = { number: 26, size: 12, list, rawCount, done };
-  const count = batchCount(x, v, batch);
+  const count = batchCount(x, batch);
   if (count < 0) return count;
   const fd = foreignDomain(x, v, foreign & 0xffff);
   if (!x.check('mmu.foreign-domain', fd >= 0, foreign & 0xffff)) return -ERRNO.ESRCH;

@@ -16,6 +16,7 @@
 import { PAGE_SIZE } from '../memory/map.ts';
 import { ERRNO } from './abi/errno.ts';
 import { DOMID_IO, DOMID_XEN } from './abi/domid.ts';
+import { spend } from './continuation.ts';
 import { validateDescriptorPage } from './descriptor-check.ts';
 import { fillXenSlots, FIRST_XEN_L2_SLOT } from './m2p.ts';
 import { reclaim } from './page-alloc.ts';
@@ -212,6 +213,7 @@ const entriesOf = (type: number, xenL2: boolean): number =>
 
 function validate(x: Xen, mfn: number, type: number, d: number, xenL2: boolean): number {
   if (type === PGT_writable_page) return 0;
+  spend(x, ENTRIES);
   if (type === PGT_seg_desc_page) return validateDescriptorPage(x, mfn) ? 0 : -ERRNO.EINVAL;
   const { frames } = x;
   const base = mfn * PAGE_SIZE;
@@ -239,6 +241,7 @@ function validate(x: Xen, mfn: number, type: number, d: number, xenL2: boolean):
 function devalidate(x: Xen, mfn: number, type: number): void {
   const kind = type & PGT_type_mask;
   if (kind === PGT_seg_desc_page) return;
+  spend(x, ENTRIES);
   const { frames } = x;
   const base = mfn * PAGE_SIZE;
   const n = entriesOf(kind, (type & PGT_pae_xen_l2) !== 0);

@@ -163,7 +163,7 @@ export const XVCPU = layout('XVCPU', {
   up: 'u32',
   lastTrapSeq: 'u32', // enter record of the trap being handled
   int80Direct: 'u32',
-  inMulticall: 'u32', // 1 while the calls of a multicall run: none of them is continued
+  inMulticall: 'u32', // MULTICALL_STATE (continuation.ts)
   extra: ['u32', 31],
 });
 export const RUNSTATE = { running: 0, runnable: 1, blocked: 2, offline: 3 } as const;
@@ -189,7 +189,8 @@ export const XEN = layout('XEN', {
   timerDeadline: 'u64', // T of the earliest one-shot timer, poll timeout or watchdog, 0 = none (deadlines.ts)
   serviceNextPort: 'u32', // toolstack: where the service domain looks for the next pending port, so that none starves
   loadedVcpu: 'u32', // the vCPU whose segment registers were loaded last
-  extra: ['u32', 63],
+  work: 'u32', // units of work since the call that runs, or its latest continuation, began (continuation.ts)
+  extra: ['u32', 62],
 });
 export const XEN_AT = stateArea('xen');
 

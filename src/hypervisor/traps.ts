@@ -5,7 +5,7 @@ import { ERRNO } from './abi/errno.ts';
 import { copyFromGuest, fields } from './guest-access.ts';
 import type { HypercallHandler } from './hypercall-types.ts';
 import { updateInt80 } from './int80.ts';
-import { continueHypercall, mayContinue } from './continuation.ts';
+import { continueHypercall } from './continuation.ts';
 import { fixRpl } from './selectors.ts';
 import { updateTssStack } from './system-window.ts';
 import { XVCPU, xv } from './state.ts';
@@ -47,7 +47,7 @@ export const doSetTrapTable: HypercallHandler = (x, v, [list]) => {
     first = 0,
     last = 0;
   for (; ; n++) {
-    if (n === BATCH && mayContinue(x, v)) {
+    if (n === BATCH) {
       x.m.w32(v + VCPU.gpr + 12, at);
       result = continueHypercall(x, v, 0);
       break;

@@ -240,8 +240,8 @@ export const RULES_EVENTS = [
   ],
   [
     'grant.count',
-    'The number of elements ({0:dec}) must be below 2^31, and at most 2^20 inside a multicall, which is not interrupted.',
-    '원소의 수({0:dec})는 2^31보다 작아야 하고, 중간에 끊기지 않는 멀티콜 안에서는 2^20 이하여야 합니다.',
+    'The number of elements ({0:dec}) must be below 2^31.',
+    '원소의 수({0:dec})는 2^31보다 작아야 합니다.',
   ],
   [
     'grant.no-progress-bits',

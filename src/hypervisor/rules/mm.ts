@@ -98,9 +98,9 @@ export const RULES_MM = [
     '프레임 {0:mfn}({1:ptype})은(는) 사용 중인 테이블이 아니므로 일반 메모리로 쓸 수 있어야 합니다.',
   ],
   [
-    'mmu.count',
-    'A list may have 1,048,576 requests; this one has {0:dec}.',
-    '목록은 1,048,576개까지입니다. 이 목록은 {0:dec}개입니다.',
+    'multicall.arguments-writable',
+    'Entry {1:dec} of the multicall, at {0:vaddr}, must take arguments that describe the rest of a long call.',
+    '{0:vaddr}의 멀티콜 {1:dec}번 항목에는 긴 호출의 나머지를 나타내는 인자를 쓸 수 있어야 합니다.',
   ],
   ['mmu.list', 'The list at {0:vaddr} must be readable.', '{0:vaddr}의 목록을 읽을 수 있어야 합니다.'],
   [
