@@ -23,7 +23,7 @@ function sourcesHash(): string {
 /** Of the processor and the memory only what fixes addresses or emits code. */
 function isSource(folder: string, name: string): boolean {
   if (folder === 'src/cpu')
-    return /^(interpreter-(module|builder|shapes|layout|frequent|bulk|flags|names|system)|vcpu|tlb)\.ts$/.test(
+    return /^(interpreter-(module|builder|shapes|layout|frequent|bulk|flags|names|system|settle)|vcpu|tlb)\.ts$/.test(
       name,
     );
   return folder !== 'src/memory' || name === 'map.ts' || name === 'layout.ts';

@@ -15,6 +15,8 @@ import {
   CODE_PAGE,
   CODE_TLB,
   CODE_TLB_ENTRIES,
+  CODE_TLB_SIZE,
+  CODE_TLBS,
   COPIES,
   FAST,
   FAST_SEG,
@@ -41,10 +43,14 @@ const MAX_CHANGES = 40;
 const LONGEST = 15;
 
 const word = (at: number): number => at >>> 2;
+const OPENED = word(FAST.opened);
 const pageAt = (page: number): number => PAGES + page * CODE_PAGE.$size;
 const mapOf = (page: number): number => MAPS + page * MAP_SIZE;
 const copyOf = (page: number): number => COPIES + page * 4096;
 const recordAt = (n: number): number => RECORDS + n * RECORD.$size;
+/** Word index of the entry for a linear address in the code TLB at `table`. */
+const entryOf = (table: number, lin: number): number =>
+  word(table) + ((lin >>> 12) & (CODE_TLB_ENTRIES - 1)) * 2;
 
 export class CodeCache {
   /** Instructions of a straight run at most; 1 lets generated code run even where one tick is left. */
@@ -81,22 +87,27 @@ export class CodeCache {
     this.m.w32(FAST.records, 1);
     this.m.w32(FAST.pages, 1);
     this.i32.fill(0, word(PAGE_HASH), word(PAGE_HASH) + PAGE_HASH_ENTRIES);
+    this.i32[OPENED] = (1 << CODE_TLBS) - 1;
     this.forgetTranslations();
   }
-  /** Empties the code TLB. */
+  /** Empties the code TLBs. */
   forgetTranslations(): void {
-    this.i32.fill(NO_PAGE, word(CODE_TLB), word(CODE_TLB) + 2 * CODE_TLB_ENTRIES);
+    const opened = this.i32[OPENED]!;
+    for (let n = 0; n < CODE_TLBS; n++) {
+      const table = word(CODE_TLB + n * CODE_TLB_SIZE);
+      if ((opened & (1 << n)) !== 0) this.i32.fill(NO_PAGE, table, table + 2 * CODE_TLB_ENTRIES);
+    }
+    this.i32[OPENED] = 0;
   }
 
-  /** Empties the code TLB's entry for the page at a linear address. */
+  /** Empties the code TLBs' entries for the page at a linear address. */
   forgetPage(lin: number): void {
-    const entry = word(CODE_TLB) + ((lin >>> 12) & (CODE_TLB_ENTRIES - 1)) * 2;
-    this.i32[entry] = NO_PAGE;
+    for (let n = 0; n < CODE_TLBS; n++) this.i32[entryOf(CODE_TLB + n * CODE_TLB_SIZE, lin)] = NO_PAGE;
   }
 
   /** Record of the instruction at `eip` (linear, CS being flat) if its page is open and it was decoded; else 0. */
   known(eip: number): number {
-    const entry = word(CODE_TLB) + ((eip >>> 12) & (CODE_TLB_ENTRIES - 1)) * 2;
+    const entry = entryOf(this.i32[word(FAST.codeTable)]!, eip);
     if (this.i32[entry] !== (eip & ~0xfff)) return 0;
     const n = this.u16[(this.i32[entry + 1]! >>> 1) + (eip & 0xfff)]!;
     return n === 0 ? 0 : recordAt(n);
@@ -118,9 +129,11 @@ export class CodeCache {
     return recordAt(n === 0 ? this.decodeRun(eip, page, flat) : n);
   }
   private open(eip: number, page: number): void {
-    const entry = word(CODE_TLB) + ((eip >>> 12) & (CODE_TLB_ENTRIES - 1)) * 2;
+    const table = this.i32[word(FAST.codeTable)]!;
+    const entry = entryOf(table, eip);
     this.i32[entry] = eip & ~0xfff;
     this.i32[entry + 1] = mapOf(page);
+    this.i32[OPENED] = this.i32[OPENED]! | (1 << ((table - CODE_TLB) / CODE_TLB_SIZE));
   }
 
   // ---- pages ------------------------------------------------------------------------------------------

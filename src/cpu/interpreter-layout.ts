@@ -2,8 +2,9 @@
 // decoded instructions, and the records. All of it may be dropped at any moment: it is made again from the machine.
 //
 //   +0       FAST block           words at fixed addresses, so that generated code names them as constants
-//   +4 KiB   code TLB             256 entries {linear page, map of its records}: where jumps between pages find their target
-//   +8 KiB   pages                one header for each code page
+//   +4 KiB   code TLBs            256 entries {linear page, map of its records}: where jumps between pages find their target;
+//                                 one each for checked and flat segments, at levels 0-2 and at level 3
+//   +12 KiB  pages                one header for each code page
 //   +32 KiB  maps                 for each page 4096 u16: number of the record of the instruction at that offset, 0 = not decoded
 //   behind   copies               the bytes each page was decoded from
 //   behind   records              one for each instruction, those of a straight run one behind the other
@@ -33,8 +34,8 @@ export const RECORD = layout('RECORD', {
 });
 if (RECORD.$size !== 48) throw new Error('a record has 48 bytes');
 
-/** A segment of checked accesses: base, and one more than the last offset for reading and for writing (0: none allowed). */
-export const FAST_SEG = layout('FAST_SEG', { base: 'u32', readEnd: 'u32', writeEnd: 'u32', spare: 'u32' });
+/** A segment of checked accesses: base, one more than the last offset for reading and for writing (0: none allowed), 1 if no check is needed. */
+export const FAST_SEG = layout('FAST_SEG', { base: 'u32', readEnd: 'u32', writeEnd: 'u32', flat: 'u32' });
 
 /** Words shared by generated code and JavaScript. */
 const FAST_LAYOUT = layout('FAST', {
@@ -59,7 +60,9 @@ const FAST_LAYOUT = layout('FAST', {
   cr0: 'u32',
   cr3: 'u32',
   cr4: 'u32',
-  mode: 'u32',
+  mode: 'u32', // -1: cpl, the tables and the code TLB have been chosen by generated code
+  codeTable: 'u32', // address of the code TLB in use
+  opened: 'u32', // code TLBs (bits) that may hold anything
   // For instructions that touch the system.
   cpl: 'u32',
   systemRead: 'u32', // TLBs of levels 0-2 and of level 3
@@ -72,6 +75,8 @@ const FAST_LAYOUT = layout('FAST', {
   hasCode: 'u32',
   attention: 'u32', // 1: a device wants the engine to look
   shadow: 'u32', // 1: the instruction behind this one is in an interrupt shadow
+  moved: 'u32', // 1: what the engine keeps of the processor may have changed since it was last looked at
+  bare: 'u32', // 1: faults go through the guest's own IDT
   seg: ['u32', 24], // ES CS SS DS FS GS, FAST_SEG each
 });
 type FastName = Exclude<keyof typeof FAST_LAYOUT, `$${string}`>;
@@ -95,6 +100,11 @@ export const MISS_LEVEL = { present: 0, system: 1, user: 2 } as const;
 
 export const CODE_TLB = AREA + 4096;
 export const CODE_TLB_ENTRIES = 256;
+export const CODE_TLB_SIZE = CODE_TLB_ENTRIES * 8;
+/** Number of a code TLB: this for flat segments, and that for level 3. */
+export const CODE_FLAT = 1,
+  CODE_USER = 2,
+  CODE_TLBS = 4;
 
 /** A page of decoded code: valid while the frame has this version and is watched (FRAME_CODE). */
 export const CODE_PAGE = layout('CODE_PAGE', {
@@ -107,7 +117,7 @@ export const CODE_PAGE = layout('CODE_PAGE', {
   next: 'u32', // next page of the same hash, 0 = none
   spare: 'u32',
 });
-export const PAGES = AREA + 8192;
+export const PAGES = CODE_TLB + CODE_TLBS * CODE_TLB_SIZE;
 export const MAX_PAGES = 256;
 export const PAGE_HASH = PAGES + MAX_PAGES * CODE_PAGE.$size;
 export const PAGE_HASH_ENTRIES = 512;

@@ -16,7 +16,7 @@ import { FunctionBody, I32, I64, type ValueType, WasmModule } from '../isa/wasm-
 import { type Ends, InterpreterBuilder } from './interpreter-builder.ts';
 import { FR, FX, HANDLER_PARAMS, LEFT_TICKS, NotCoveredError, REC, V } from './interpreter-flags.ts';
 import { isFrequent, PAIRS } from './interpreter-frequent.ts';
-import { CODE_TLB, CODE_TLB_ENTRIES, FAST, LEFT, RECORD, RECORDS } from './interpreter-layout.ts';
+import { CODE_TLB_ENTRIES, FAST, FAULT_RECORD, LEFT, RECORD, RECORDS } from './interpreter-layout.ts';
 import {
   bareKey,
   CROSS,
@@ -28,7 +28,8 @@ import {
   STEP,
   TABLE_SECTION,
 } from './interpreter-names.ts';
-import { type PortImports, SYSTEM_SEMANTICS, SystemBuilder } from './interpreter-system.ts';
+import { noteSegmentFunction, settleFunction } from './interpreter-settle.ts';
+import { SYSTEM_SEMANTICS, SystemBuilder, type SystemFunctions } from './interpreter-system.ts';
 import { shapeKey } from './interpreter-shapes.ts';
 
 import '../isa/semantics/index.ts';
@@ -211,11 +212,10 @@ function functionEnds(f: FunctionBody): Ends {
 /** The function of a shape that touches the system. */
 function systemFunction(
   shape: Shape,
-  ports: PortImports,
+  functions: SystemFunctions,
 ): { readonly body: FunctionBody; readonly endsRun: boolean } {
   const body = new FunctionBody(HANDLER_PARAMS, [I32]);
-  const b = new SystemBuilder(shape.insn, body, functionEnds(body), 0, shape.flat);
-  b.ports = ports;
+  const b = new SystemBuilder(shape.insn, body, functionEnds(body), shape.flat, functions);
   b.prepareEip();
   shape.entry.run(b, ...b.args(shape.entry.access));
   b.finish(true);
@@ -224,13 +224,16 @@ function systemFunction(
 }
 
 /** The function that delivers a fault: no instruction, but the description's own way into a handler. */
-function faultFunction(withCode: boolean, shape: Shape): FunctionBody {
+function faultFunction(withCode: boolean, shape: Shape, functions: SystemFunctions): FunctionBody {
   const body = new FunctionBody(HANDLER_PARAMS, [I32]);
-  const b = new SystemBuilder(shape.insn, body, functionEnds(body), 0, true);
+  const b = new SystemBuilder(shape.insn, body, functionEnds(body), true, functions);
   b.prepareEip();
   const word = (address: number): WasmValue => b.fastWord(address);
   const code = withCode ? word(FAST.code) : undefined;
   deliver(b, { vector: word(FAST.vector), kind: 'exception', code, eip: b.eip(), resume: true });
+  // The tick retires no instruction.
+  body.const32(0).const32(0).memory('i32.load', 2, FAST.again).const32(1).op('i32.add');
+  body.memory('i32.store', 2, FAST.again);
   b.finish(true);
   body.op('unreachable');
   return body;
@@ -251,9 +254,10 @@ interface Labels {
   readonly lookup: number;
   readonly missRead: number;
   readonly missWrite: number;
+  readonly fault: number;
 }
 
-function inlineEnds(f: FunctionBody, labels: Labels, target: number, reason: number): Ends {
+function inlineEnds(f: FunctionBody, labels: Labels, target: number): Ends {
   const move = (offset: number): void => {
     if (offset !== 0) f.get(REC).const32(offset).op('i32.add').set(REC);
   };
@@ -293,7 +297,7 @@ function inlineEnds(f: FunctionBody, labels: Labels, target: number, reason: num
     },
     fault: (offset) => {
       move(offset);
-      f.const32(LEFT.fault).set(reason).branch('br', labels.exit);
+      f.branch('br', labels.fault);
     },
     system: () => {
       throw new Error('system instructions are functions of their own');
@@ -313,12 +317,12 @@ function emitLookup(f: PooledBody, labels: Labels, target: number): void {
     .const32(9)
     .op('i32.shr_u')
     .const32((CODE_TLB_ENTRIES - 1) * 8)
-    .op('i32.and')
-    .set(entry);
-  f.get(entry).memory('i32.load', 2, CODE_TLB).get(target).const32(-4096).op('i32.and');
+    .op('i32.and');
+  f.const32(0).memory('i32.load', 2, FAST.codeTable).op('i32.add').set(entry);
+  f.get(entry).memory('i32.load', 2, 0).get(target).const32(-4096).op('i32.and');
   f.op('i32.ne').branch('br_if', unknown);
   f.get(entry)
-    .memory('i32.load', 2, CODE_TLB + 4)
+    .memory('i32.load', 2, 4)
     .get(target)
     .const32(4095)
     .op('i32.and')
@@ -364,8 +368,39 @@ function emitCold(
   f.const32(0).memory('i32.load', 2, FAST.target).set(target);
   f.get(to).op('i32.eqz').begin('if');
   f.const32(0).memory('i32.load', 2, FAST.rec).set(REC);
-  f.const32(0).memory('i32.load', 2, FAST.reason).set(reason).branch('br', labels.exit);
-  f.end();
+  f.const32(0).memory('i32.load', 2, FAST.reason).set(reason);
+  f.get(reason).const32(LEFT.fault).op('i32.eq').branch('br_if', labels.fault);
+  f.branch('br', labels.exit).end();
+}
+
+/**
+ * The instruction at REC would raise the fault in FAST.vector. On the bare machine the record of faults delivers it, with the
+ * instruction's tick; a fault on the way of that is left to the engine, like every fault of a paravirtualised guest.
+ */
+function emitFault(
+  f: PooledBody,
+  labels: Labels,
+  reason: number,
+  handlers: { readonly withCode: number; readonly without: number },
+): void {
+  f.const32(LEFT.fault).set(reason);
+  f.get(REC).const32(FAULT_RECORD).op('i32.eq');
+  f.const32(0).memory('i32.load', 2, FAST.bare).op('i32.eqz').op('i32.or').branch('br_if', labels.exit);
+  f.get(LEFT_TICKS).get(REC).memory('i32.load', 2, RECORD.rest).op('i32.add').const32(1).op('i32.sub');
+  f.set(LEFT_TICKS);
+  const put = (field: number, value: () => void): void => {
+    f.const32(0);
+    value();
+    f.memory('i32.store', 2, FAULT_RECORD + field);
+  };
+  put(RECORD.handler, () => {
+    f.const32(handlers.withCode).const32(handlers.without);
+    f.const32(0).memory('i32.load', 2, FAST.hasCode).op('select');
+  });
+  put(RECORD.rest, () => f.const32(1));
+  put(RECORD.eip, () => f.get(REC).memory('i32.load', 2, RECORD.eip));
+  f.const32(0).set(reason);
+  f.const32(FAULT_RECORD).set(REC).branch('br', labels.loop);
 }
 
 function emitSpecial(f: PooledBody, ends: Ends, key: string): void {
@@ -384,7 +419,11 @@ function emitSpecial(f: PooledBody, ends: Ends, key: string): void {
 type Case = { readonly key: string; readonly shapes: readonly Shape[] };
 
 /** The function that runs: (record, ticks left, fr, fx, vCPU) → everything in the FAST words. */
-function loopFunction(cases: readonly Case[], type: number): FunctionBody {
+function loopFunction(
+  cases: readonly Case[],
+  type: number,
+  faultHandlers: { readonly withCode: number; readonly without: number },
+): FunctionBody {
   const f = new PooledBody(HANDLER_PARAMS, []);
   const target = f.local(I32),
     reason = f.local(I32);
@@ -397,9 +436,10 @@ function loopFunction(cases: readonly Case[], type: number): FunctionBody {
   const missWrite = f.begin('block');
   const missRead = f.begin('block');
   const loop = f.begin('loop');
+  const fault = f.begin('block');
   const lookup = f.begin('block');
-  const labels = { exit, loop, lookup, missRead, missWrite };
-  const ends = inlineEnds(f, labels, target, reason);
+  const labels = { exit, loop, lookup, missRead, missWrite, fault };
+  const ends = inlineEnds(f, labels, target);
   const cold = f.begin('block');
   const blocks: number[] = [];
   for (let i = cases.length - 1; i >= 0; i--) blocks[i] = f.begin('block');
@@ -417,7 +457,9 @@ function loopFunction(cases: readonly Case[], type: number): FunctionBody {
   reset();
   emitLookup(f, labels, target);
   f.const32(LEFT.lookup).set(reason);
-  f.branch('br', exit).end();
+  f.branch('br', exit).end(); // fault
+  emitFault(f, labels, reason, faultHandlers);
+  f.end(); // loop
   f.end().const32(LEFT.missRead).set(reason).branch('br', exit);
   f.end().const32(LEFT.missWrite).set(reason);
   f.end();
@@ -451,9 +493,14 @@ export interface InterpreterModule {
 export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
   const module = new WasmModule();
   module.importMemory('ringside', 'memory', 1, kind);
-  const ports: PortImports = {
+  const ports = {
     portIn: module.importFunction('ringside', 'portIn', [I32, I32, I32, I32], [I32]),
     portOut: module.importFunction('ringside', 'portOut', [I32, I32, I32, I32, I32], []),
+  };
+  const functions: SystemFunctions = {
+    ...ports,
+    noteSegment: module.define(noteSegmentFunction()),
+    settle: module.define(settleFunction()),
   };
   const refused = new Map<string, string>();
   const system: { readonly key: string; readonly body: FunctionBody; readonly endsRun: boolean }[] = [];
@@ -471,7 +518,7 @@ export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
         continue;
       }
       try {
-        system.push({ key: bareKey(shape.key), ...systemFunction(shape, ports) });
+        system.push({ key: bareKey(shape.key), ...systemFunction(shape, functions) });
       } catch (again) {
         if (!(again instanceof NotCoveredError)) throw again;
         refused.set(shape.key, again.message);
@@ -499,13 +546,15 @@ export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
   const ending: number[] = [];
   const plain = made.get('nop o32')!.shape;
   for (const key of [FAULT, FAULT_CODE])
-    handlers[key] = cases.length + module.addToTable(module.define(faultFunction(key === FAULT_CODE, plain)));
+    handlers[key] =
+      cases.length + module.addToTable(module.define(faultFunction(key === FAULT_CODE, plain, functions)));
   for (const { key, body, endsRun } of system) {
     handlers[key] = cases.length + module.addToTable(module.define(body));
     if (endsRun) ending.push(handlers[key]);
   }
   for (const key of aliases) handlers[key] = handlers[key.slice(1)]!;
-  module.define(loopFunction(cases, type), 'run');
+  const faultHandlers = { withCode: handlers[FAULT_CODE]!, without: handlers[FAULT]! };
+  module.define(loopFunction(cases, type, faultHandlers), 'run');
   module.addCustom(TABLE_SECTION, [
     ...new TextEncoder().encode(JSON.stringify({ handlers, ending } satisfies HandlerTable)),
   ]);

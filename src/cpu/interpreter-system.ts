@@ -1,15 +1,16 @@
-// The builder for shapes that touch the system on the bare machine: gates, returns, segment loads, ports, flags of the system. Every
-// one of them ends the stretch where what the engine keeps beside STATE may have changed (privilege, segments, IF); the engine looks
-// again and goes on. An arm of a description that is not covered (task switches, virtual-8086 mode) goes out before the instruction.
+// The builder for shapes that touch the system on the bare machine: gates, returns, segment loads, ports, flags of the system. What is
+// kept beside STATE (privilege, segments) they bring up to date themselves; where that is not enough (IF with an interrupt waiting, TF,
+// 16-bit segments) the stretch ends and the engine looks again. An arm of a description that is not covered (task switches,
+// virtual-8086 mode) goes out before the instruction.
 //
 // A paravirtualised vCPU has none of these: there the reference engine compares what such instructions answer.
 
 import type { FlagName, GateEntry, SegmentValue, SysName, SystemTable } from '../isa/builder.ts';
 import { FLAG_BIT } from '../isa/builder.ts';
-import { CS, type Gpr, type Seg, SS } from '../isa/types.ts';
+import { CS, type Gpr, type Insn, type Seg, SS } from '../isa/types.ts';
 import type { WasmValue } from '../isa/wasm.ts';
-import { I32 } from '../isa/wasm-emit.ts';
-import { InterpreterBuilder, LOADS, STORES } from './interpreter-builder.ts';
+import { type FunctionBody, I32 } from '../isa/wasm-emit.ts';
+import { type Ends, InterpreterBuilder, LOADS, STORES } from './interpreter-builder.ts';
 import { LEFT_TICKS, NotCoveredError, REC, V } from './interpreter-flags.ts';
 import { FAST, MISS_LEVEL, RECORD } from './interpreter-layout.ts';
 import { EFLAGS_AC, EFLAGS_IF, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM, SEGREG, VCPU } from './vcpu.ts';
@@ -55,19 +56,26 @@ export const SYSTEM_SEMANTICS: ReadonlySet<string> = new Set(
 /** Only these may be written here; the rest has consequences beyond STATE. */
 const WRITABLE: ReadonlySet<string> = new Set(['if', 'iopl', 'vif', 'vip']);
 
-/** Functions that the engine gives the module. */
-export interface PortImports {
+/** Functions that system instructions call: those that the engine gives the module, and those of interpreter-settle.ts. */
+export interface SystemFunctions {
   readonly portIn: number;
   readonly portOut: number;
+  readonly noteSegment: number;
+  readonly settle: number;
 }
 
 export class SystemBuilder extends InterpreterBuilder {
-  ports: PortImports | undefined = undefined;
+  private readonly functions: SystemFunctions;
   /** It asked for something of the system. */
   touches = false;
   private ends_ = false;
   private attends = false;
   private eipOut = -1;
+
+  constructor(insn: Insn, f: FunctionBody, ends: Ends, flat: boolean, functions: SystemFunctions) {
+    super(insn, f, ends, 0, flat);
+    this.functions = functions;
+  }
 
   private state(offset: number): WasmValue {
     this.f.get(V).memory('i32.load', 2, offset);
@@ -179,6 +187,7 @@ export class SystemBuilder extends InterpreterBuilder {
     this.setState(at + SEGREG.base, base);
     this.setState(at + SEGREG.limit, limit);
     this.setState(at + SEGREG.attr, attr);
+    this.f.get(V).const32(seg).call(this.functions.noteSegment);
   }
   override setEip(value?: WasmValue): void {
     if (value === undefined) throw new NotCoveredError('setEip');
@@ -264,12 +273,12 @@ export class SystemBuilder extends InterpreterBuilder {
   }
   override in(port: WasmValue, size: number): WasmValue {
     this.mayGoOut();
-    this.port(this.ports!.portIn, port, this.const(size));
+    this.port(this.functions.portIn, port, this.const(size));
     return this.keep();
   }
   override out(port: WasmValue, size: number, value: WasmValue): void {
     this.mayGoOut();
-    this.port(this.ports!.portOut, port, this.const(size), value);
+    this.port(this.functions.portOut, port, this.const(size), value);
     this.committed = true;
   }
 
@@ -320,6 +329,9 @@ export class SystemBuilder extends InterpreterBuilder {
     if (this.writesFlags) this.commitFlags();
     const { f } = this;
     if (this.ends_) {
+      f.get(V).call(this.functions.settle).begin('if');
+      this.ends.lookup(this.eipOut);
+      f.end();
       this.ends.system(this.eipOut);
       return;
     }

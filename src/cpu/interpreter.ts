@@ -10,7 +10,18 @@ import { CTL, FRAME_CLEAN, FRAME_TABLE } from '../memory/frames.ts';
 import { CONTROL, RAM_BASE } from '../memory/map.ts';
 import type { EngineName, Platform } from './engine.ts';
 import { CodeCache } from './interpreter-code.ts';
-import { FAST, FAST_SEG, FAULT_RECORD, LEFT, MISS_LEVEL, RECORD } from './interpreter-layout.ts';
+import {
+  CODE_FLAT,
+  CODE_TLB,
+  CODE_TLB_SIZE,
+  CODE_USER,
+  FAST,
+  FAST_SEG,
+  FAULT_RECORD,
+  LEFT,
+  MISS_LEVEL,
+  RECORD,
+} from './interpreter-layout.ts';
 import { FAULT, FAULT_CODE, type HandlerTable, STEP, TABLE_SECTION } from './interpreter-names.ts';
 import { ReferenceEngine } from './reference.ts';
 import { pageOfEntry } from './table-frames.ts';
@@ -56,7 +67,9 @@ const LEFT_AT = word(FAST.left),
   REC_AT = word(FAST.rec),
   AGAIN_AT = word(FAST.again);
 /** What the code TLB was filled under. */
-const CR0_SEEN = word(FAST.cr0),
+const MODE_SEEN = word(FAST.mode),
+  MOVED = word(FAST.moved),
+  CR0_SEEN = word(FAST.cr0),
   CR3_SEEN = word(FAST.cr3),
   CR4_SEEN = word(FAST.cr4),
   TLB_SEEN = word(FAST.tlbEpoch),
@@ -147,38 +160,47 @@ export class InterpreterEngine extends ReferenceEngine {
     let from = 0,
       misses = 0,
       missIp = 0,
-      missLeft = -1;
+      missLeft = -1,
+      delivering = false;
     this.tableStore = -1;
     while (this.left > 0 && this.exit === EXIT.budget) {
-      if (this.i32[this.intrAt] !== 0 && this.attend()) return;
-      if (this.suitable()) {
-        const rec = this.recordHere();
-        if (from !== 0 && rec !== 0) this.code.patch(from, this.ip, rec);
-        from = 0;
-        if (
-          rec !== 0 &&
-          this.m.u16[rec >>> 1] !== this.stepHandler &&
-          this.i32[word(rec + RECORD.rest)]! <= this.left
-        ) {
-          const cut = this.stretch(rec);
-          if (cut) continue;
-          const reason = this.i32[word(FAST.reason)]!;
-          if (reason === LEFT.lookup) {
-            from = this.i32[REC_AT]!;
-            continue;
-          }
-          if (reason === LEFT.system) continue;
-          if (this.left <= 0) return;
-          if (reason === LEFT.fault && this.deliverHere()) continue;
-          if (reason === LEFT.missRead || reason === LEFT.missWrite) {
-            misses = this.ip === missIp && this.left === missLeft ? misses + 1 : 0;
-            missIp = this.ip;
-            missLeft = this.left;
-            const write = reason === LEFT.missWrite;
-            if (misses >= MISSES) this.giveUpPage();
-            else if (this.enterPage(this.i32[word(FAST.target)]!, write)) continue;
-            if (this.notPresent && this.deliverHere()) continue;
-          }
+      let rec = 0;
+      if (delivering) {
+        this.refresh();
+        rec = FAULT_RECORD;
+      } else {
+        if (this.i32[this.intrAt] !== 0 && this.attend()) return;
+        if (this.suitable()) {
+          rec = this.recordHere();
+          if (from !== 0 && rec !== 0) this.code.patch(from, this.ip, rec);
+          from = 0;
+        }
+      }
+      if (
+        rec !== 0 &&
+        this.m.u16[rec >>> 1] !== this.stepHandler &&
+        this.i32[word(rec + RECORD.rest)]! <= this.left
+      ) {
+        delivering = false;
+        const cut = this.stretch(rec);
+        if (cut) continue;
+        const reason = this.i32[word(FAST.reason)]!;
+        if (reason === LEFT.lookup) {
+          from = this.i32[REC_AT]!;
+          continue;
+        }
+        if (reason === LEFT.system) continue;
+        if (this.left <= 0) return;
+        if (reason === LEFT.missRead || reason === LEFT.missWrite) {
+          misses = this.ip === missIp && this.left === missLeft ? misses + 1 : 0;
+          missIp = this.ip;
+          missLeft = this.left;
+          const write = reason === LEFT.missWrite;
+          delivering = this.i32[REC_AT] === FAULT_RECORD;
+          if (misses >= MISSES) this.giveUpPage();
+          else if (delivering ? this.enterPageOfDelivery(write) : this.enterPage(write)) continue;
+          delivering = !delivering && this.notPresent && this.deliverHere();
+          if (delivering) continue;
         }
       }
       this.stepOne();
@@ -219,21 +241,25 @@ export class InterpreterEngine extends ReferenceEngine {
       this.segmentsMoved = ALL_SEGMENTS;
     }
     let stale = false;
-    if (this.segmentsMoved !== 0) this.noteSegments();
-    const mode = (this.flatMode ? 1 : 0) | (this.user ? 2 : 0) | (this.cpl << 2);
-    if (i32[word(FAST.v)] !== v || i32[word(FAST.mode)] !== mode) {
+    if (i32[word(FAST.v)] !== v) {
       stale = true;
-      i32[word(FAST.v)] = v;
-      i32[word(FAST.mode)] = mode;
       this.segmentsMoved = ALL_SEGMENTS;
-      this.noteSegments();
-      i32[word(FAST.readTable)] = 4 * tlbTable(v, READ, this.user);
-      i32[word(FAST.writeTable)] = 4 * tlbTable(v, WRITE, this.user);
-      i32[word(FAST.cpl)] = this.cpl;
+      i32[word(FAST.v)] = v;
+      i32[word(FAST.mode)] = -1;
+      i32[word(FAST.bare)] = this.pv ? 0 : 1;
       i32[word(FAST.systemRead)] = 4 * tlbTable(v, READ, false);
       i32[word(FAST.systemWrite)] = 4 * tlbTable(v, WRITE, false);
       i32[word(FAST.userRead)] = 4 * tlbTable(v, READ, true);
       i32[word(FAST.userWrite)] = 4 * tlbTable(v, WRITE, true);
+    }
+    if (this.segmentsMoved !== 0) this.noteSegments();
+    const mode = (this.flatMode ? CODE_FLAT : 0) | (this.user ? CODE_USER : 0);
+    if (i32[MODE_SEEN] !== (mode | (this.cpl << 2))) {
+      i32[MODE_SEEN] = mode | (this.cpl << 2);
+      i32[word(FAST.cpl)] = this.cpl;
+      i32[word(FAST.readTable)] = i32[word(this.user ? FAST.userRead : FAST.systemRead)]!;
+      i32[word(FAST.writeTable)] = i32[word(this.user ? FAST.userWrite : FAST.systemWrite)]!;
+      i32[word(FAST.codeTable)] = CODE_TLB + mode * CODE_TLB_SIZE;
     }
     const at = word(v);
     if (
@@ -264,6 +290,7 @@ export class InterpreterEngine extends ReferenceEngine {
       i32[to] = i32[from + 1]!;
       i32[to + 1] = this.accessEnd(seg as Seg, false);
       i32[to + 2] = this.accessEnd(seg as Seg, true);
+      i32[to + 3] = this.isFlat(seg as Seg) ? 1 : 0;
     }
     this.flatMode = this.isFlat(DS) && this.isFlat(ES) && this.isFlat(SS);
   }
@@ -284,6 +311,8 @@ export class InterpreterEngine extends ReferenceEngine {
   /** Privilege, segments or flags of the system may have changed in STATE. */
   private lookAgain(): void {
     const { i32, segAt, noted } = this;
+    i32[MOVED] = 0;
+    i32[MODE_SEEN] = -1;
     for (let seg = 0; seg < 6; seg++) {
       const at = segAt + 4 * seg,
         was = 4 * seg;
@@ -297,8 +326,9 @@ export class InterpreterEngine extends ReferenceEngine {
     i32[word(FAST.shadow)] = 0;
   }
 
-  /** Gives the TLB an entry for a linear address; false where there is more to do than that. */
-  private enterPage(lin: number, write: boolean): boolean {
+  /** Gives the TLB the entry that generated code has missed; false where there is more to do than that. */
+  private enterPage(write: boolean): boolean {
+    const lin = this.i32[word(FAST.target)]!;
     const level = this.i32[word(FAST.missLevel)]!;
     this.i32[word(FAST.missLevel)] = MISS_LEVEL.present;
     const user = level === MISS_LEVEL.present ? this.user : level === MISS_LEVEL.user;
@@ -341,36 +371,31 @@ export class InterpreterEngine extends ReferenceEngine {
     i32[word(FAST.code)] = this.walker.code;
   }
   /**
-   * Bare machine: delivers the fault in FAST.vector, which the instruction at EIP would raise, as one tick. False when that is not so
-   * simple (a fault on the way, a task gate): then nothing is done and the reference engine runs the instruction, fault and all.
+   * Bare machine: makes the delivery of the fault in FAST.vector, which the instruction at EIP would raise, the next thing that
+   * generated code does: one tick. Where that is not so simple (a fault on the way, a task gate) it comes back with nothing done,
+   * and the reference engine runs the instruction, fault and all.
    */
   private deliverHere(): boolean {
     const { i32 } = this;
     if (this.pv) return false;
     if (i32[word(FAST.vector)] === VECTOR_PF) i32[word(this.v + VCPU.cr2)] = this.pageFaultAt;
     const rec = word(FAULT_RECORD);
-    for (let tries = 0; tries < 8; tries++) {
-      i32[rec] = i32[word(FAST.hasCode)] !== 0 ? this.faultCodeHandler : this.faultHandler;
-      i32[rec + word(RECORD.rest)] = 1;
-      i32[rec + word(RECORD.eip)] = this.ip;
-      this.stretch(FAULT_RECORD);
-      const reason = i32[word(FAST.reason)]!;
-      if (reason === LEFT.system) {
-        this.retired--;
-        return true;
-      }
-      if (reason !== LEFT.missRead && reason !== LEFT.missWrite) return false;
-      const [vector, hasCode, code] = [
-        i32[word(FAST.vector)]!,
-        i32[word(FAST.hasCode)]!,
-        i32[word(FAST.code)]!,
-      ];
-      if (!this.enterPage(i32[word(FAST.target)]!, reason === LEFT.missWrite)) return false;
-      i32[word(FAST.vector)] = vector;
-      i32[word(FAST.hasCode)] = hasCode;
-      i32[word(FAST.code)] = code;
-    }
-    return false;
+    i32[rec] = i32[word(FAST.hasCode)] !== 0 ? this.faultCodeHandler : this.faultHandler;
+    i32[rec + word(RECORD.rest)] = 1;
+    i32[rec + word(RECORD.eip)] = this.ip;
+    return true;
+  }
+  /** enterPage for a delivery under way, whose fault is remembered. */
+  private enterPageOfDelivery(write: boolean): boolean {
+    const { i32 } = this;
+    const vector = i32[word(FAST.vector)]!,
+      hasCode = i32[word(FAST.hasCode)]!,
+      code = i32[word(FAST.code)]!;
+    const entered = this.enterPage(write);
+    i32[word(FAST.vector)] = vector;
+    i32[word(FAST.hasCode)] = hasCode;
+    i32[word(FAST.code)] = code;
+    return entered;
   }
   /** Whether the page, known for reading, is a page table: then the store to it needs no walk of ours. */
   private isTableAtHand(lin: number): boolean {
@@ -453,9 +478,10 @@ export class InterpreterEngine extends ReferenceEngine {
     const reason = i32[word(FAST.reason)]!;
     if (reason === LEFT.lookup || reason === LEFT.system) {
       this.ip = i32[word(FAST.target)]!;
-      if (reason === LEFT.system) this.lookAgain();
+      if (reason === LEFT.system || i32[MOVED] !== 0) this.lookAgain();
       return false;
     }
+    if (i32[MOVED] !== 0) this.lookAgain();
     const at = i32[REC_AT]!;
     this.ip = i32[word(at + RECORD.eip)]!;
     return this.left > 0 && i32[LEFT_AT]! < i32[word(at + RECORD.rest)]!;
