@@ -58,7 +58,7 @@ export function cpuidLeaf(policy: number, leaf: number, subleaf: number): CpuidL
     case 1:
       return bare
         ? [SIGNATURE, CLFLUSH_QUADWORDS << 8, 0, COMMON | APIC | SEP | PSE36]
-        : [SIGNATURE, CLFLUSH_QUADWORDS << 8, HYPERVISOR >>> 0, COMMON];
+        : [SIGNATURE, CLFLUSH_QUADWORDS << 8, HYPERVISOR >>> 0, COMMON | SEP];
     case 2: // no cache described
       return bare ? [1, 0, 0, 0] : ZERO;
     case 7:

@@ -1,7 +1,7 @@
 // The reference engine's debug exceptions: what arms them, and the conditions an instruction has met so far. Instruction breakpoints and
 // guarded registers are faults before the instruction, everything else is a trap behind it. SDM vol. 3, 17.2-17.3.
 //
-// Only the bare machine has breakpoints; Xen keeps its guests' debug registers to itself.
+// A paravirtualised guest has them too: Xen keeps its debug registers in the same place and has checked what they hold (no general detect).
 
 import {
   BREAK_ACCESS,
@@ -46,7 +46,6 @@ export abstract class DebugAccess extends SystemAccess {
     this.armed = 0;
     this.watching = 0;
     this.portsWatched = 0;
-    if (this.pv) return;
     const dr7 = this.dr7();
     if ((dr7 & DR7_ENABLED) !== 0) {
       this.armed = BREAKPOINTS;
@@ -90,7 +89,7 @@ export abstract class DebugAccess extends SystemAccess {
     const { m, v } = this;
     const dr6 = m.r32(v + VCPU.dr + 24);
     m.w32(v + VCPU.dr + 24, this.pv ? dr6 | bits : (dr6 & ~DR6_B) | bits);
-    if (this.pv) return;
+    if (this.pv) return; // Xen merges, and its guests cannot set GD
     m.w32(v + VCPU.dr + 28, this.dr7() & ~DR7_GD);
     this.noteDebug();
   }

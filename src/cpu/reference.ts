@@ -274,8 +274,8 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
           this.left--;
           this.ticks++;
           this.shadowed = 0;
-          if (this.armed !== 0) this.takeWaiting();
         }
+        if (this.armed !== 0) this.takeWaiting();
         const trap = this.takeTaskTrap();
         if (trap === 0) return;
         this.tellDebug(trap);

@@ -18,19 +18,21 @@ import { eventDeliverable } from './event-channels.ts';
 import type { RuleName } from './rules.ts';
 import { crashDomain } from './schedule.ts';
 import {
+  baseOf,
   checkCode,
+  checkData,
   checkStack,
-  type Descriptor,
   dropInnerSegments,
   FLAT_RING1_CS,
   FLAT_RING1_DS,
+  FLAT_RING3_DS,
   inKernel,
   isFault,
   isNull,
   loadData,
-  loadFlat,
   SEG,
   segAt,
+  type SegmentFault,
   selectorOf,
   setNull,
   setSegment,
@@ -44,7 +46,9 @@ const TI_MASKS_EVENTS = 4;
 const VMASST_ARCHITECTURAL_IOPL = 1 << 4;
 const VECTOR_NMI = 2,
   VECTOR_NM = 7,
+  VECTOR_GP = 13,
   VECTOR_PF = 14;
+const FOUR_GIB = 0x1_0000_0000;
 const CR0_TS = 8;
 /** How often a handler's own selector may fail before Xen gives up on the domain. */
 const MAX_NESTED_FAULTS = 4;
@@ -69,6 +73,11 @@ export function alive(x: Xen, v: number): boolean {
 /** evtchn_upcall_mask of the vCPU's active vcpu_info. */
 export const upcallMask = (x: Xen, v: number): number =>
   x.frames.read8(x.m.r32(xv(v) + XVCPU.vcpuInfoMaddr) + 1);
+/** The mask and the byte behind it, which is padding: both travel in the upper half of a frame's CS word. */
+const maskWord = (x: Xen, v: number): number =>
+  upcallMask(x, v) | (x.frames.read8(x.m.r32(xv(v) + XVCPU.vcpuInfoMaddr) + 2) << 8);
+/** Entering a handler masks events: bit 0 is set, whatever else the guest keeps in the byte stays. */
+const maskEvents = (x: Xen, v: number): void => setUpcallMask(x, v, upcallMask(x, v) | 1);
 export const setUpcallMask = (x: Xen, v: number, mask: number): void =>
   x.frames.write8(x.m.r32(xv(v) + XVCPU.vcpuInfoMaddr) + 1, mask);
 
@@ -91,56 +100,54 @@ interface Frame {
   readonly sp: number;
   readonly words: number;
   readonly mask: number;
-  /** The new stack segment, undefined when the current one stays. */
-  readonly ss: { readonly sel: number; readonly d: Descriptor } | undefined;
+  /** The stack segment the handler will run on. */
+  readonly ss: number;
 }
 
-/** Pushes [extra…, code], EIP, CS|mask, EFLAGS and, from ring 2 or 3, ESP and SS. Returns undefined after crashing the domain. */
-function pushFrame(
-  x: Xen,
-  v: number,
-  targetCpl: number,
-  code: number | undefined,
-  extra: readonly number[],
-): Frame | undefined {
+/**
+ * Pushes [code], EIP, CS|mask, EFLAGS and, from ring 2 or 3, ESP and SS. Xen loads the stack's selector into FS at CPL 0 and stores through
+ * that: base and presence count, limit and access rights do not. Whether the handler can run on it shows when Xen returns there. Undefined
+ * after crashing the domain.
+ */
+function pushFrame(x: Xen, v: number, code: number | undefined): Frame | undefined {
   const { m } = x;
   const cs = selectorOf(x, v, SEG.cs);
   const outer = (cs & 2) !== 0;
   const mask = upcallMask(x, v);
   const words = [
-    ...extra,
     ...(code === undefined ? [] : [code]),
     m.r32(v + VCPU.eip),
-    cs | (mask << 16),
+    cs | (maskWord(x, v) << 16),
     frameFlags(x, v, mask),
   ];
-  let ss: Frame['ss'],
-    base = m.r32(segAt(v, SEG.ss) + SEGREG.base),
+  let ss = selectorOf(x, v, SEG.ss),
     top = m.r32(v + ESP);
   if (outer) {
-    words.push(m.r32(v + ESP), selectorOf(x, v, SEG.ss));
-    const sel = m.r32(xv(v) + XVCPU.kernelSs);
-    const d = checkStack(x, v, sel, targetCpl);
-    if (isFault(d)) {
-      crash(x, v, 'bounce.stack-selector', sel, d.vector, d.code);
-      return undefined;
-    }
-    ss = { sel, d };
-    base = (((d.lo >>> 16) & 0xffff) | ((d.hi & 0xff) << 16) | (d.hi & 0xff000000)) >>> 0;
+    words.push(top, ss);
+    ss = m.r32(xv(v) + XVCPU.kernelSs);
     top = m.r32(xv(v) + XVCPU.kernelSp);
   }
+  const d = checkData(x, v, ss, 0);
+  if (d !== null && isFault(d)) {
+    crash(x, v, 'bounce.stack-selector', ss, d.vector, d.code);
+    return undefined;
+  }
   const sp = (top - words.length * 4) >>> 0;
+  const at = (d === null ? 0 : baseOf(d)) + sp;
+  if (!storeWords(x, v, at, words)) return undefined;
+  return { sp, words: words.length, mask, ss };
+}
+
+/** Writes a frame whole, or crashes the domain. The address is linear; one beyond 4 GiB is nobody's. */
+function storeWords(x: Xen, v: number, at: number, words: readonly number[]): boolean {
   const bytes = new Uint8Array(words.length * 4);
   const view = new DataView(bytes.buffer);
   words.forEach((w, i) => {
     view.setUint32(i * 4, w >>> 0, true);
   });
-  const at = (base + sp) >>> 0;
-  if (!copyToGuest(x, v, at, bytes)) {
-    crash(x, v, 'bounce.stack-unwritable', at, words.length);
-    return undefined;
-  }
-  return { sp, words: words.length, mask, ss };
+  if (at + bytes.length <= FOUR_GIB && copyToGuest(x, v, at, bytes)) return true;
+  crash(x, v, 'bounce.stack-unwritable', at >>> 0, words.length);
+  return false;
 }
 
 /** Moves the vCPU to a handler. A selector or address the CPU refuses becomes an exception raised in the handler's context. */
@@ -154,29 +161,36 @@ function enterHandler(
   depth: number,
 ): void {
   const { m } = x;
-  if (masks) setUpcallMask(x, v, 1);
+  if (masks) maskEvents(x, v);
   m.w32(v + ESP, frame.sp);
   m.w32(v + VCPU.eip, eip);
   m.w32(
     v + VCPU.eflags,
     (m.r32(v + VCPU.eflags) & ~(EFLAGS_TF | EFLAGS_NT | EFLAGS_RF | EFLAGS_VM)) | EFLAGS_IF | 2,
   );
-  if (frame.ss) setSegment(x, v, SEG.ss, frame.ss.sel, frame.ss.d);
   m.w32(v + VCPU.shadow, 0);
-  enterCode(x, v, cs, eip, depth);
+  returnTo(x, v, cs, frame.ss, depth);
   x.tick(1);
 }
 
-/** Loads CS for a return to the guest; on failure the fault is bounced as if raised there. */
-export function enterCode(x: Xen, v: number, cs: number, eip: number, depth = 0): void {
-  const d = checkCode(x, v, cs);
-  if (isFault(d)) {
-    x.m.w32(segAt(v, SEG.cs) + SEGREG.sel, cs & 0xffff);
-    returnFault(x, v, d.vector, d.code, depth);
+/**
+ * The IRET that ends every visit to Xen: CS and SS are loaded from the descriptor tables as they are now, EIP must lie in the segment, and
+ * data segments the new level may not use become null. What the CPU refuses is raised in the context that was to be entered (§3.6).
+ */
+export function returnTo(x: Xen, v: number, cs: number, ss: number, depth = 0): void {
+  const { m } = x;
+  const code = checkCode(x, v, cs);
+  const stack = isFault(code) ? code : checkStack(x, v, ss, cs & 3);
+  if (isFault(code) || isFault(stack)) {
+    const fault = isFault(code) ? code : (stack as SegmentFault);
+    m.w32(segAt(v, SEG.cs) + SEGREG.sel, cs & 0xffff);
+    m.w32(segAt(v, SEG.ss) + SEGREG.sel, ss & 0xffff);
+    returnFault(x, v, fault.vector, fault.code, depth);
     return;
   }
-  setSegment(x, v, SEG.cs, cs, d);
-  if (eip > x.m.r32(segAt(v, SEG.cs) + SEGREG.limit)) {
+  setSegment(x, v, SEG.cs, cs, code);
+  setSegment(x, v, SEG.ss, ss, stack);
+  if (m.r32(v + VCPU.eip) > m.r32(segAt(v, SEG.cs) + SEGREG.limit)) {
     returnFault(x, v, 13, 0, depth);
     return;
   }
@@ -184,7 +198,7 @@ export function enterCode(x: Xen, v: number, cs: number, eip: number, depth = 0)
 }
 
 /** The return instruction itself faulted: an ordinary exception in the target's context. */
-export function returnFault(x: Xen, v: number, vector: number, code: number, depth = 0): void {
+function returnFault(x: Xen, v: number, vector: number, code: number, depth = 0): void {
   if (depth >= MAX_NESTED_FAULTS) {
     crash(x, v, 'bounce.handler-unreachable', selectorOf(x, v, SEG.cs), x.m.r32(v + VCPU.eip));
     return;
@@ -213,7 +227,7 @@ export function bounceException(x: Xen, v: number, vector: number, code = 0, cr2
     crash(x, v, 'bounce.no-handler', vector, code, cr2);
     return;
   }
-  const frame = pushFrame(x, v, slot.cs & 3, hasErrorCode(vector) ? code : undefined, []);
+  const frame = pushFrame(x, v, hasErrorCode(vector) ? code : undefined);
   if (!frame) return;
   x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), vector, [
     code,
@@ -233,7 +247,7 @@ export function bounceSoftware(x: Xen, v: number, vector: number): void {
     crash(x, v, 'bounce.no-handler', vector, 0, 0);
     return;
   }
-  const frame = pushFrame(x, v, slot.cs & 3, undefined, []);
+  const frame = pushFrame(x, v, undefined);
   if (!frame) return;
   x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), vector, [
     0,
@@ -253,7 +267,7 @@ function deliverNmi(x: Xen, v: number): boolean {
   if (isNull(slot.cs)) return false; // it waits until a handler is registered
   x.m.w32(p + XVCPU.nmiPending, 0);
   x.m.w32(p + XVCPU.nmiMasked, 1);
-  const frame = pushFrame(x, v, slot.cs & 3, undefined, []);
+  const frame = pushFrame(x, v, undefined);
   if (!frame) return true;
   x.trace.emit(RT.bounce, PH.act, OUT.served, x.subject(v), VECTOR_NMI, [
     0,
@@ -277,7 +291,7 @@ function deliverUpcall(x: Xen, v: number): void {
   if (isNull(cs)) {
     crash(x, v, 'upcall.no-callback');
   } else {
-    const frame = pushFrame(x, v, cs & 3, undefined, []);
+    const frame = pushFrame(x, v, undefined);
     if (frame) {
       const pendingSel = x.frames.read32(x.m.r32(p + XVCPU.vcpuInfoMaddr) + 4);
       x.trace.emit(RT.upcall, PH.act, OUT.served, x.subject(v), 0, [
@@ -316,6 +330,7 @@ export function deliverPending(x: Xen, v: number): void {
   leaveShadow(x, v);
   deliverNmi(x, v);
   if (alive(x, v) && eventDeliverable(x, v)) deliverUpcall(x, v);
+  if (alive(x, v)) returnTo(x, v, selectorOf(x, v, SEG.cs), selectorOf(x, v, SEG.ss));
   if (alive(x, v)) updateBeliefs(x, v);
 }
 
@@ -344,18 +359,60 @@ function reloadSegments(x: Xen, v: number): void {
 }
 
 /**
- * The failsafe callback: frame DS, ES, FS, GS (as they were), EIP, CS|mask, EFLAGS [, ESP, SS]; entered on Xen's flat ring-1 selectors.
+ * The failsafe callback: frame DS, ES, FS, GS (as they were), EIP, CS|mask, EFLAGS [, ESP, SS]. Written at linear addresses, on the current
+ * stack if the interrupted CS has RPL 1, else on the kernel's; entered on Xen's flat ring-1 selectors whatever was registered.
  */
 function enterFailsafe(x: Xen, v: number, sels: readonly number[]): void {
+  const { m } = x;
   const p = xv(v);
-  const eip = x.m.r32(p + XVCPU.failsafeEip);
+  const eip = m.r32(p + XVCPU.failsafeEip);
   if (!x.check('failsafe.registered', eip !== 0, ...sels)) {
     crashDomain(x, v, 'failsafe.registered');
     return;
   }
-  const frame = pushFrame(x, v, 1, undefined, sels);
+  const mask = upcallMask(x, v);
+  const words = [
+    ...sels,
+    m.r32(v + VCPU.eip),
+    selectorOf(x, v, SEG.cs) | (mask << 16),
+    frameFlags(x, v, mask),
+  ];
+  let top = m.r32(v + ESP);
+  if (!inKernel(x, v)) {
+    words.push(top, selectorOf(x, v, SEG.ss));
+    top = m.r32(p + XVCPU.kernelSp);
+  }
+  const sp = (top - words.length * 4) >>> 0;
+  if (!storeWords(x, v, sp, words)) return;
+  x.act('failsafe.enter', [eip, sp, ...sels]);
+  const frame: Frame = { sp, words: words.length, mask, ss: FLAT_RING1_DS };
+  enterHandler(x, v, FLAT_RING1_CS, eip, frame, m.r32(p + XVCPU.failsafeMasks) !== 0, 0);
+}
+
+/**
+ * SYSENTER. Xen's entry point saves what the processor leaves it: a null CS of ring 3, EIP and ESP 0, the flat SS of user code; where to
+ * go back to is a matter between the kernel and its user code. Without a registered callback the guest gets #GP(0) in that same context.
+ */
+export function enterSysenter(x: Xen, v: number): void {
+  const { m } = x;
+  const p = xv(v);
+  m.w32(segAt(v, SEG.cs) + SEGREG.sel, 3);
+  m.w32(segAt(v, SEG.ss) + SEGREG.sel, FLAT_RING3_DS);
+  m.w32(v + VCPU.eip, 0);
+  m.w32(v + ESP, 0);
+  const eip = m.r32(p + XVCPU.sysenterEip);
+  if (!x.check('sysenter.registered', eip !== 0)) {
+    bounceException(x, v, VECTOR_GP, 0);
+    return;
+  }
+  const registered = m.r32(p + XVCPU.sysenterCs);
+  const cs = isNull(registered) ? trapSlot(x, v, VECTOR_GP).cs : registered;
+  if (isNull(cs)) {
+    crash(x, v, 'bounce.no-handler', VECTOR_GP, 0, 0);
+    return;
+  }
+  const frame = pushFrame(x, v, undefined);
   if (!frame) return;
-  x.act('failsafe.enter', [eip, frame.sp, ...sels]);
-  enterHandler(x, v, FLAT_RING1_CS, eip, frame, x.m.r32(p + XVCPU.failsafeMasks) !== 0, 0);
-  if (alive(x, v)) loadFlat(x, v, SEG.ss, FLAT_RING1_DS);
+  x.act('sysenter.enter', [cs, eip, frame.sp]);
+  enterHandler(x, v, cs, eip, frame, m.r32(p + XVCPU.sysenterMasks) !== 0, 0);
 }

@@ -3,10 +3,10 @@
 
 import { EFLAGS_IF, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM, SEGREG, VCPU } from '../cpu/vcpu.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
-import { crash, enterCode, ESP, returnFault, setUpcallMask, trapSlot } from './bounce.ts';
+import { crash, ESP, returnTo, setUpcallMask, trapSlot } from './bounce.ts';
 import { copyFromGuest, copyToGuest, fields } from './guest-access.ts';
 import type { HypercallHandler } from './hypercall-types.ts';
-import { checkCode, checkStack, isFault, isNull, SEG, segAt, setSegment } from './selectors.ts';
+import { isNull, SEG, segAt } from './selectors.ts';
 import { DOMAIN, XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
 
@@ -56,22 +56,13 @@ export const doIret: HypercallHandler = (x, v) => {
   return eax | 0;
 };
 
-/** The return itself: what the CPU refuses is raised in the context that was returned to. */
+/** Registers of the frame, then the return itself. */
 function leave(x: Xen, v: number, cs: number, eip: number, eflags: number, ss: number, esp: number): void {
   const { m } = x;
   m.w32(v + VCPU.eip, eip);
   m.w32(v + VCPU.eflags, eflags);
   m.w32(v + ESP, esp);
-  const code = checkCode(x, v, cs);
-  const stack = isFault(code) ? code : checkStack(x, v, ss, cs & 3);
-  if (isFault(stack)) {
-    m.w32(segAt(v, SEG.cs) + SEGREG.sel, cs);
-    m.w32(segAt(v, SEG.ss) + SEGREG.sel, ss);
-    returnFault(x, v, stack.vector, stack.code);
-    return;
-  }
-  setSegment(x, v, SEG.ss, ss, stack);
-  enterCode(x, v, cs, eip);
+  returnTo(x, v, cs, ss);
 }
 
 /** A frame with VM set cannot be entered: #GP, its frame looking as if the first instruction in VM86 mode had raised it. */

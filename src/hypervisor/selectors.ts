@@ -34,6 +34,8 @@ export interface SegmentFault {
 const GP = 13,
   NP = 11,
   SS = 12;
+/** The accessed bit in the high word of a code or data descriptor. */
+const ACCESSED = 0x100;
 
 export const segAt = (v: number, which: number): number => v + VCPU.seg + which * SEGREG.$size;
 export const selectorOf = (x: Xen, v: number, which: number): number =>
@@ -45,37 +47,46 @@ export const inKernel = (x: Xen, v: number): boolean => cplOf(x, v) === 1;
 export const fixRpl = (sel: number): number => ((sel & 3) === 0 ? (sel & 0xffff) | 1 : sel & 0xffff);
 export const isNull = (sel: number): boolean => (sel & 0xfffc) === 0;
 
-/** Reads the descriptor of a selector through the system window; null when it lies beyond its table or nothing is mapped there. */
-export function readDescriptor(x: Xen, v: number, sel: number): Descriptor | null {
+/** Machine address of a selector's descriptor behind the system window; -1 when it lies beyond its table or nothing is mapped there. */
+function descriptorAt(x: Xen, v: number, sel: number): number {
   const { m } = x;
   const offset = sel & 0xfff8;
   const local = (sel & 4) !== 0;
-  if (local && (m.r32(v + VCPU.ldtr + SEGREG.attr) & SEG_NULL) !== 0) return null;
+  if (local && (m.r32(v + VCPU.ldtr + SEGREG.attr) & SEG_NULL) !== 0) return -1;
   const limit = m.r32(v + (local ? VCPU.ldtr + SEGREG.limit : VCPU.gdtrLimit));
-  if (offset + 7 > limit) return null;
+  if (offset + 7 > limit) return -1;
   const slot = (offset >>> 12) + (local ? 16 : 0);
   let mfn = m.r32(v + VCPU.window + 4 * slot);
   if (mfn === INVALID_MFN && local && mapLdtPage(x, v, slot - 16)) mfn = m.r32(v + VCPU.window + 4 * slot);
-  if (mfn === INVALID_MFN) return null;
-  const at = mfn * 4096 + (offset & 0xfff);
+  return mfn === INVALID_MFN ? -1 : mfn * 4096 + (offset & 0xfff);
+}
+
+/** Reads the descriptor of a selector; null when there is none. */
+export function readDescriptor(x: Xen, v: number, sel: number): Descriptor | null {
+  const at = descriptorAt(x, v, sel);
+  if (at < 0) return null;
   return { lo: x.frames.read32(at), hi: x.frames.read32(at + 4) };
 }
 
 export const attrOf = (d: Descriptor): number => ((d.hi >>> 8) & 0xff) | (((d.hi >>> 20) & 0xf) << 8);
-const baseOf = (d: Descriptor): number =>
+export const baseOf = (d: Descriptor): number =>
   (((d.lo >>> 16) & 0xffff) | ((d.hi & 0xff) << 16) | (d.hi & 0xff000000)) >>> 0;
 const limitOf = (d: Descriptor): number => {
   const raw = (d.lo & 0xffff) | (d.hi & 0xf0000);
   return d.hi & 0x800000 ? ((raw << 12) | 0xfff) >>> 0 : raw;
 };
 
-/** Stores a selector with its hidden part. */
+/** Stores a selector with its hidden part, and marks the descriptor in its table as accessed, as the CPU does. */
 export function setSegment(x: Xen, v: number, which: number, sel: number, d: Descriptor): void {
   const at = segAt(v, which);
+  if ((d.hi & ACCESSED) === 0) {
+    const entry = descriptorAt(x, v, sel);
+    if (entry >= 0) x.frames.write32(entry + 4, (d.hi | ACCESSED) >>> 0);
+  }
   x.m.w32(at + SEGREG.sel, sel & 0xffff);
   x.m.w32(at + SEGREG.base, baseOf(d));
   x.m.w32(at + SEGREG.limit, limitOf(d));
-  x.m.w32(at + SEGREG.attr, attrOf(d));
+  x.m.w32(at + SEGREG.attr, attrOf(d) | 1);
 }
 /** Loads a null selector: the register becomes unusable. */
 export function setNull(x: Xen, v: number, which: number, sel = 0): void {

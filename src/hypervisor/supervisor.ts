@@ -5,7 +5,7 @@ import { EFLAGS_RF, EFLAGS_TF, EXIT, SEGREG, VCPU, WINDOW_LDT } from '../cpu/vcp
 import { HEADER } from '../memory/map.ts';
 import { COUNT_VECTOR, MACHINE } from '../trace/recorder.ts';
 import { OUT, PH, RT, TRAP_KIND } from '../trace/records.ts';
-import { alive, bounceException, bounceSoftware, ESP, trapSlot } from './bounce.ts';
+import { alive, bounceException, bounceSoftware, enterSysenter, ESP, trapSlot } from './bounce.ts';
 import { mapLdtPage } from './descriptors.ts';
 import { emulateGate } from './emul-gate-op.ts';
 import { emulateForcedPrefix } from './emul-inv-op.ts';
@@ -26,7 +26,8 @@ const DR6_BS = 1 << 14;
 /** Vectors that are no faults: #DB (here a trap), NMI, INT3, INTO. For the others the CPU saves EFLAGS with RF set. */
 const NO_FAULT: readonly number[] = [1, 2, 3, 4];
 const LDT_WINDOW_SIZE = 0x10000;
-const INT_N = 'int';
+const INT_N = 'int',
+  SYSENTER = 'sysenter';
 
 interface Trap {
   readonly vector: number;
@@ -87,6 +88,7 @@ function dispatch(x: Xen, v: number, t: Trap): void {
 function protectionFault(x: Xen, v: number, t: Trap): void {
   if ((t.code & 2) !== 0 && softwareInterrupt(x, v, t.code >>> 3)) return;
   if (t.code === 0) {
+    if (sysenter(x, v)) return;
     const result = emulatePrivileged(x, v);
     if (result === 'emulated') {
       retire(x, v);
@@ -99,6 +101,18 @@ function protectionFault(x: Xen, v: number, t: Trap): void {
     if (result !== 'none') return;
   }
   bounceException(x, v, VECTOR_GP, t.code);
+}
+
+/**
+ * SYSENTER: on a processor run by Xen its MSRs lead to Xen's own entry point. Here they are empty, so that the instruction is #GP(0) and the
+ * visit begins in the same place as every other.
+ */
+function sysenter(x: Xen, v: number): boolean {
+  if (fetchInstruction(x, v)?.form.semantics !== SYSENTER) return false;
+  countInstruction(x);
+  setRf(x, v, false);
+  enterSysenter(x, v);
+  return true;
 }
 
 /** INT n: the guest's slot decides. False when the #GP is to be delivered instead. */

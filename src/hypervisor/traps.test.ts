@@ -120,6 +120,16 @@ describe('bounce frames', () => {
     );
     expect(records[1]!.cause).toBe(records[0]!.seq);
   });
+  it('carry the byte behind the mask too, and only set bit 0 of the mask', () => {
+    const g = guest();
+    setTrapSlot(g.x, g.v, 6, 4, FLAT_RING1_CS, HANDLER);
+    const info = g.x.m.r32(xv(g.v) + XVCPU.vcpuInfoMaddr);
+    g.frames.write8(info + 1, 0x82);
+    g.frames.write8(info + 2, 0x77);
+    g.trap(6);
+    expect(g.read(g.reg(ESP), 2)[1]).toBe(0x77820000 + FLAT_RING1_CS);
+    expect(upcallMask(g.x, g.v)).toBe(0x83);
+  });
   it('carry the old mask beside CS and leave the mask alone when the gate does not ask', () => {
     const g = guest();
     setTrapSlot(g.x, g.v, 6, 0, FLAT_RING1_CS, HANDLER);
@@ -178,6 +188,98 @@ describe('bounce frames', () => {
     expect(g.reg(VCPU.cr0) & 8).toBe(8);
     g.trap(7);
     expect(g.reg(VCPU.cr0) & 8).toBe(0);
+  });
+});
+
+describe('every return to the guest', () => {
+  /** A guest GDT page with these descriptors. */
+  const gdt = (g: Guest, ...entries: readonly (readonly [sel: number, lo: number, hi: number])[]): number => {
+    const mfn = g.x.m.r32(g.d + DOMAIN.consoleMfn);
+    g.x.m.w32(g.v + VCPU.window, mfn);
+    for (const [sel, lo, hi] of entries) g.frames.write64(mfn * 4096 + (sel & 0xff8), lo, hi);
+    return mfn * 4096;
+  };
+  const CODE = [0x0000ffff, 0x00cfba00] as const,
+    DATA_SEGMENT = [0x0000ffff, 0x00cfb200] as const;
+  it('loads CS and SS from the tables as they are now, and marks them accessed', () => {
+    const g = guest();
+    const at = gdt(g, [0x9, ...CODE], [0x11, ...DATA_SEGMENT]);
+    g.x.m.w32(segAt(g.v, SEG.cs) + SEGREG.sel, 0x9);
+    g.x.m.w32(segAt(g.v, SEG.ss) + SEGREG.sel, 0x11);
+    g.call(17, 0);
+    expect(g.reg(VCPU.gpr) >>> 16).toBe(4);
+    expect([g.frames.read32(at + 12), g.frames.read32(at + 20)]).toEqual([0x00cfbb00, 0x00cfb300]);
+    g.frames.write64(at + 16, 0x1000ffff, 0x00cfb300 | 0x34); // another base
+    g.call(17, 0);
+    expect(g.x.m.r32(segAt(g.v, SEG.ss) + SEGREG.base)).toBe(0x00341000);
+  });
+  it('raises what the CPU refuses in the context returned to: the error code is the selector', () => {
+    const g = guest();
+    const at = gdt(g, [0x9, ...CODE]);
+    const visit = () => {
+      g.reg(VCPU.gpr, 17);
+      return g.trap(0x82, TRAP_KIND.int);
+    };
+    setTrapSlot(g.x, g.v, 13, 0, FLAT_RING1_CS, HANDLER);
+    setTrapSlot(g.x, g.v, 11, 0, FLAT_RING1_CS, HANDLER + 8);
+    g.x.m.w32(segAt(g.v, SEG.cs) + SEGREG.sel, 0x9);
+    g.frames.write64(at + 8, 0, 0);
+    expect(refusals(visit())).toContain('return.loadable');
+    expect(g.read(g.reg(ESP), 3)).toEqual([8, BASE, 0x10009]);
+    expect(g.reg(VCPU.eip)).toBe(HANDLER);
+    g.x.m.w32(segAt(g.v, SEG.cs) + SEGREG.sel, 0x9);
+    g.frames.write64(at + 8, CODE[0], CODE[1] & ~0x8000);
+    visit();
+    expect(g.reg(VCPU.eip)).toBe(HANDLER + 8); // #NP
+    g.x.m.w32(segAt(g.v, SEG.cs) + SEGREG.sel, 0x9);
+    g.frames.write64(at + 8, 0x0000ffff, 0x0040ba00); // 64 KiB: EIP lies outside
+    visit();
+    expect([g.reg(VCPU.eip), g.read(g.reg(ESP), 1)]).toEqual([HANDLER, [0]]);
+  });
+  it('crashes the domain when the stack its frame is to lie on has no descriptor', () => {
+    const g = guest();
+    setTrapSlot(g.x, g.v, 6, 0, FLAT_RING1_CS, HANDLER);
+    g.x.m.w32(segAt(g.v, SEG.ss) + SEGREG.sel, 0x11);
+    expect(refusals(g.trap(6))).toEqual(['bounce.stack-selector']);
+    expect(state(g)).toBe(DOMAIN_STATE.crashed);
+  });
+});
+
+describe('SYSENTER', () => {
+  const from3 = (): Guest => {
+    const g = guest([0x0f, 0x34]);
+    openToRing3(g);
+    toRing3(g);
+    g.reg(VCPU.eip, BASE);
+    g.reg(VCPU.eflags, 0x4203);
+    setUpcallMask(g.x, g.v, 0);
+    return g;
+  };
+  const FRAME = [0, 3, 0x4203, 0, FLAT_RING3_DS];
+  it('enters the registered callback with the frame Xen makes of it', () => {
+    const g = from3();
+    g.write(DATA, 5 | (1 << 16), 0xe018, HANDLER + 0x40);
+    const at = g.reg(VCPU.eip);
+    loadFlat(g.x, g.v, SEG.cs, FLAT_RING1_CS);
+    loadFlat(g.x, g.v, SEG.ss, FLAT_RING1_DS);
+    expect(g.call(30, 0, DATA)).toBe(0);
+    toRing3(g);
+    g.reg(VCPU.eip, at);
+    const T = g.x.T;
+    g.trap(13);
+    expect(g.reg(VCPU.eip)).toBe(HANDLER + 0x40);
+    expect(g.reg(ESP)).toBe(KSTACK - 20);
+    expect(g.read(KSTACK - 20, 5)).toEqual(FRAME);
+    expect(upcallMask(g.x, g.v)).toBe(1);
+    expect([selectorOf(g.x, g.v, SEG.cs), g.reg(VCPU.eflags)]).toEqual([FLAT_RING1_CS, 0x203]);
+    expect(g.x.T - T).toBe(2); // the instruction and the delivery
+  });
+  it('without a callback is #GP(0) in the same context', () => {
+    const g = from3();
+    setTrapSlot(g.x, g.v, 13, 0, FLAT_RING1_CS, HANDLER);
+    expect(refusals(g.trap(13))).toEqual(['sysenter.registered']);
+    expect(g.read(KSTACK - 24, 6)).toEqual([0, ...FRAME]);
+    expect(upcallMask(g.x, g.v)).toBe(0);
   });
 });
 

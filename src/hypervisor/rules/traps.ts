@@ -304,6 +304,11 @@ export const RULES_TRAPS = [
     'A call gate is open to rings up to its DPL: gate {0:sel} has DPL {1:dec}, the caller is in ring {2:dec}.',
     '콜 게이트는 DPL까지의 특권 링에 열려 있습니다. 게이트 {0:sel}의 DPL은 {1:dec}, 호출자는 특권 링 {2:dec}에 있습니다.',
   ],
+  [
+    'sysenter.registered',
+    'SYSENTER enters the callback the guest registered for it; without one it is #GP(0).',
+    'SYSENTER는 게스트가 등록한 콜백으로 들어갑니다. 콜백이 없으면 #GP(0)입니다.',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_TRAPS = [
@@ -359,5 +364,10 @@ export const ACTS_TRAPS = [
     'physdev.set-bitmap',
     'The I/O bitmap for {1:dec} ports lies at {0:vaddr}.',
     '포트 {1:dec}개의 I/O 비트맵은 {0:vaddr}에 있습니다.',
+  ],
+  [
+    'sysenter.enter',
+    'SYSENTER enters the guest at {0:sel}:{1:vaddr}, its frame at {2:vaddr}.',
+    'SYSENTER가 {0:sel}:{1:vaddr}에서 게스트로 들어갑니다. 프레임은 {2:vaddr}에 있습니다.',
   ],
 ] as const satisfies readonly Sentence[];
