@@ -106,8 +106,9 @@ function eventRecord(
   ]);
 }
 
-/** EVTCHNOP_unmask on a port that exists: an edge lost while masked is made up for. */
+/** EVTCHNOP_unmask on a port that exists: an edge lost while masked is made up for. Nothing happens to a port that nobody has bound. */
 export function unmaskPort(x: Xen, d: number, port: number): void {
+  if (getPort(x, d, port, PORT.state) <= PORT_STATE.reserved) return;
   if (!testAndClearMask(x, d, port) || !isPending(x, d, port)) return;
   const v = domainVcpu(x, d, getPort(x, d, port, PORT.vcpu));
   const result = select(x, v, port);

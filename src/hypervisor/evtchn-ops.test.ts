@@ -6,6 +6,7 @@ import { bindVirq } from './event-channels.ts';
 import { type EventBench, eventBench, type Guest, hc } from './events-testing.ts';
 import { EVTCHNOP, doEventChannelOp, doEventChannelOpCompat } from './evtchn-ops.ts';
 import { PORTS_PER_FRAME } from './evtchn-ports.ts';
+import { DOMAIN } from './state.ts';
 
 const call = (b: EventBench, g: Guest, cmd: number, ...words: number[]): number =>
   doEventChannelOp(b.x, g.v, hc(cmd, g.arg(...words)));
@@ -105,6 +106,11 @@ describe('event_channel_op', () => {
     ]).toEqual([-3, -1, -22]);
     call(b, a, EVTCHNOP.alloc_unbound, DOMID_SELF);
     expect(call(b, a, EVTCHNOP.unmask, 1)).toBe(0);
+    // Ports in the table that nobody has bound stay masked.
+    const masks = b.x.m.r32(a.d + DOMAIN.sharedInfoMfn) * PAGE_SIZE + 0x880;
+    b.x.frames.write32(masks, 0xff);
+    expect([0, 1, 2].map((port) => call(b, a, EVTCHNOP.unmask, port))).toEqual([0, 0, 0]);
+    expect(b.x.frames.read32(masks)).toBe(0xfd);
     expect(call(b, a, EVTCHNOP.reset, DOMID_SELF)).toBe(0);
     expect(call(b, a, EVTCHNOP.close, 1)).toBe(-ERRNO.EINVAL);
   });

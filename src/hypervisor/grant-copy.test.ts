@@ -1,4 +1,5 @@
 import { describe, expect, it } from 'vitest';
+import { INVALID_MFN } from '../memory/addresses.ts';
 import { PAGE_SIZE } from '../memory/map.ts';
 import { DOMID_INVALID, DOMID_SELF } from './abi/domid.ts';
 import {
@@ -13,6 +14,7 @@ import {
 import { type EventBench, eventBench, type Guest } from './events-testing.ts';
 import { sharedAt } from './grant-entries.ts';
 import { flagsOf, grant, mapper, op, pinOf, refs, s16 } from './grants-testing.ts';
+import { getM2p, setM2p } from './m2p.ts';
 import { allocDomainFrame } from './page-alloc.ts';
 import { DOMAIN, PAGE, pageAt, XEN, XEN_AT } from './state.ts';
 
@@ -110,7 +112,8 @@ describe('transfer', () => {
       { x } = b;
     const totals = (): number[] => [a, c].map((g) => x.m.r32(g.d + DOMAIN.totPages));
     x.frames.write32(a.other * PAGE_SIZE, 0xabcd);
-    grant(b, c, 9, GTF_accept_transfer, a.domid, 0);
+    grant(b, c, 9, GTF_accept_transfer, a.domid, 0x123);
+    setM2p(x, a.other, 7);
     const [ta, tc] = totals();
     expect(transfer(b, a, a.other, c.domid, 9)).toBe(0);
     expect([
@@ -119,7 +122,7 @@ describe('transfer', () => {
       x.m.r16(pageAt(a.other) + PAGE.owner),
       x.frames.read32(a.other * PAGE_SIZE),
     ]).toEqual([GTF_accept_transfer | 4 | 8, a.other, c.domid, 0xabcd]);
-    expect(totals()).toEqual([ta! - 1, tc! + 1]);
+    expect([...totals(), getM2p(x, a.other)]).toEqual([ta! - 1, tc! + 1, 0x123]);
   });
   it('what was given can be given on; a frame that nobody takes is free again', () => {
     const b = eventBench(),
@@ -133,11 +136,13 @@ describe('transfer', () => {
     expect(x.m.r32(pageAt(a.other) + PAGE.type)).toBe(0);
     expect(transfer(b, c, a.other, a.domid, 9)).toBe(0);
     const free = x.m.r32(XEN_AT + XEN.freeFrames);
+    setM2p(x, a.other, 7);
     expect(transfer(b, a, a.other, c.domid, 9)).toBe(GNTST.general_error);
     expect([x.m.r32(XEN_AT + XEN.freeFrames), x.m.r16(pageAt(a.other) + PAGE.owner)]).toEqual([
       free + 1,
       DOMID_INVALID,
     ]);
+    expect(getM2p(x, a.other)).toBe(INVALID_MFN);
   });
 
   it('refuses a receiver without room', () => {

@@ -137,7 +137,8 @@ function setupTable(x: Xen, v: number, at: number, count: number): number {
     const frames = new Uint8Array(nr * 4);
     for (let i = 0; i < nr; i++)
       fields(frames).setUint32(i * 4, x.m.r32(d + DOMAIN.grantFrames + 4 * i), true);
-    if (!copyToGuest(x, v, list, frames)) return unwritable(x, list, nr * 4);
+    if (!x.check('grant.list-writable', copyToGuest(x, v, list, frames), list, nr * 4))
+      return writeStatus(x, v, at + 8, GNTST.bad_virt_addr);
     x.act('grant.table-shown', [
       x.m.r32(d + DOMAIN.domid),
       nr,

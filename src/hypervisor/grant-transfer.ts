@@ -8,8 +8,10 @@ import {
   GTF_transfer_committed,
   GTF_transfer_completed,
 } from './abi/grant.ts';
+import { INVALID_MFN } from '../memory/addresses.ts';
 import { resolveDomid } from './domain.ts';
 import { nrEntries, sharedAt } from './grant-entries.ts';
+import { setM2p } from './m2p.ts';
 import { freeFrame } from './page-alloc.ts';
 import { DOMAIN, DOMAIN_STATE, findDomain, PAGE, PGC_allocated, PGT_count_mask, pageAt } from './state.ts';
 import type { Xen } from './xen.ts';
@@ -31,7 +33,9 @@ export function transferGrant(x: Xen, v: number, a: DataView): GrantStatus {
   x.m.w16(page + PAGE.owner, x.m.r32(rd + DOMAIN.domid));
   x.m.w32(page + PAGE.type, 0);
   x.m.w32(rd + DOMAIN.totPages, x.m.r32(rd + DOMAIN.totPages) + 1);
+  // The receiver has said which pseudo-physical frame it will be; it is told the machine frame in the same place.
   const at = sharedAt(x, rd, ref);
+  setM2p(x, mfn, x.frames.read32(at + 4));
   x.frames.write32(at + 4, mfn);
   x.frames.write16(at, x.frames.read16(at) | GTF_transfer_completed);
   x.act('grant.transferred', [mfn, x.m.r32(rd + DOMAIN.domid), ref]);
@@ -48,6 +52,7 @@ function steal(x: Xen, d: number, mfn: number): boolean {
     (m.r32(page + PAGE.type) & PGT_count_mask) === 0;
   if (m.r16(page + PAGE.owner) !== m.r32(d + DOMAIN.domid) || !unused) return false;
   m.w32(d + DOMAIN.totPages, m.r32(d + DOMAIN.totPages) - 1);
+  setM2p(x, mfn, INVALID_MFN);
   x.frames.flushTlbs();
   return true;
 }

@@ -141,7 +141,9 @@ function poll(x: Xen, v: number, arg: number): number {
 function sleepPolling(x: Xen, v: number, ports: readonly number[], lo: number, hi: number): void {
   const { m } = x,
     p = xv(v);
-  for (let i = 0; i < 32; i++) m.w32(p + XVCPU.pollPorts + 4 * i, 0);
+  // A list without ports waits for any event at all, as in Xen.
+  const all = ports.length === 0 ? 0xffffffff : 0;
+  for (let i = 0; i < 32; i++) m.w32(p + XVCPU.pollPorts + 4 * i, all);
   for (const port of ports) {
     const at = p + XVCPU.pollPorts + 4 * (port >>> 5);
     m.w32(at, m.r32(at) | (1 << (port & 31)));

@@ -142,6 +142,19 @@ describe('block and poll', () => {
     expect(run(b, g)).toBe(RUNSTATE.running);
   });
 
+  it('poll without ports wakes at any event, masked or not', () => {
+    const b = eventBench(),
+      g = b.guest(),
+      { x } = b;
+    const port = allocUnbound(x, g.d, 0);
+    x.frames.write32(x.m.r32(g.d + DOMAIN.sharedInfoMfn) * PAGE_SIZE + 0x880, 0xffffffff);
+    schedule(x);
+    expect(op(b, g, SCHEDOP.poll, 0, 0, 0, 0)).toBe(0);
+    expect(run(b, g)).toBe(RUNSTATE.blocked);
+    setPending(x, g.d, port);
+    expect(run(b, g)).toBe(RUNSTATE.runnable);
+  });
+
   it('a poll that is over is forgotten: its masked port does not wake a vCPU that blocks', () => {
     const b = eventBench(),
       g = b.guest(),

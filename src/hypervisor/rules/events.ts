@@ -404,6 +404,11 @@ export const RULES_EVENTS = [
     'A page-table entry for frame {0:mfn} must be able to hold its own references on it.',
     '프레임 {0:mfn}의 페이지 테이블 항목은 그 프레임에 대한 자기 참조를 가질 수 있어야 합니다.',
   ],
+  [
+    'grant.list-writable',
+    'The list for the frame numbers at {0:vaddr} ({1:dec} bytes) must be writable; the table has grown all the same.',
+    '프레임 번호를 받을 목록 {0:vaddr}({1:dec}바이트)에 쓸 수 있어야 합니다. 테이블은 그래도 커졌습니다.',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_EVENTS = [
