@@ -187,6 +187,50 @@ describe('the command', () => {
     expect(out).toContain('cx           expected 0x00000001, got 0x00000000');
     expect(out.endsWith(`${lines.length} passed, 1 failed\n`)).toBe(true);
   });
+  it('reads one array of single steps: real mode, the state behind the HLT that follows', async () => {
+    const step = (name: string, bytes: number[], final: object): object => ({
+      idx: 0,
+      name,
+      bytes,
+      initial: {
+        regs: { eax: 5, esp: 0x100, ss: 0x200, cs: 0x100, eip: 0x20, eflags: 0xfffc0002 },
+        ram: [
+          ...bytes.map((byte, i) => [0x1020 + i, byte]),
+          ...[0x34, 0x12, 0, 0].map((byte, i) => [4 * 6 + i, byte]),
+        ],
+        queue: [],
+      },
+      final: { ram: [], queue: [], ...final },
+      cycles: [],
+      hash: '00',
+    });
+    const steps = [
+      step('inc ax', [0x40, 0xf4], { regs: { eax: 6, eip: 0x22, eflags: 0xfffc0006 } }),
+      step('jmp to where a HLT was put', [0xeb, 0x10, 0xf4], { regs: { eip: 0x33 } }),
+      step('hlt', [0xf4], { regs: { eip: 0x21 } }),
+      {
+        ...step('lock inc ax', [0xf0, 0x40, 0xf4], {
+          regs: { cs: 0, eip: 0x1235, esp: 0xfa },
+          ram: [
+            [0x20fa, 0x20],
+            [0x20fb, 0],
+            [0x20fc, 0],
+            [0x20fd, 1],
+          ],
+        }),
+        exception: { number: 6, flag_address: 0x20fe },
+      },
+    ];
+    const file = join(folder, 'array.json.gz'),
+      wrong = join(folder, 'wrong.json');
+    writeFileSync(file, gzipSync(JSON.stringify(steps, undefined, 2)));
+    expect(await call(file)).toEqual([0, '4 passed, 0 failed\n', '']);
+    expect(await call('--engine', 'reference', file)).toEqual([0, '4 passed, 0 failed\n', '']);
+    writeFileSync(wrong, JSON.stringify([step('inc ax', [0x40, 0xf4], { regs: { eip: 0x23 } }), 7]));
+    expect((await call(wrong))[2]).toContain(`${wrong}[1]: the test is no object`);
+    writeFileSync(wrong, JSON.stringify([step('inc ax', [0x40, 0xf4], { regs: { eip: 0x23 } })]));
+    expect((await call(wrong))[1]).toMatch(/wrong\.json\[0\]\)[\s\S]*eip +expected 0x00000023/);
+  });
   it('names what it does not know, with file and line', async () => {
     const [code, , err] = await call(odd);
     expect(code).toBe(2);

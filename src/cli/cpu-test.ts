@@ -1,4 +1,4 @@
-// `ringside cpu-test FILE…`: runs CPU test vectors (JSON lines, plain or gzip) on an engine and says what differs.
+// `ringside cpu-test FILE…`: runs CPU test vectors (JSON lines or one JSON array, plain or gzip) on an engine and says what differs.
 
 import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
@@ -7,12 +7,12 @@ import { InterpreterEngine } from '../cpu/interpreter.ts';
 import { createEngine } from '../cpu/engines.ts';
 import { engineCode } from './engine-code.ts';
 import type { Difference } from './vector-compare.ts';
-import { parseVector, type Vector } from './vector-format.ts';
+import { parseVector, parseVectorArray, type Vector } from './vector-format.ts';
 import { VectorMachine } from './vector-machine.ts';
 
 export interface LocatedVector {
   readonly vector: Vector;
-  /** File and line. */
+  /** File and line, or file and index. */
   readonly where: string;
 }
 
@@ -38,6 +38,7 @@ export function readVectors(path: string): LocatedVector[] {
   const raw = readFileSync(path === '-' ? 0 : path);
   const text = (raw[0] === 0x1f && raw[1] === 0x8b ? gunzipSync(raw) : raw).toString('utf8');
   const name = path === '-' ? 'standard input' : path;
+  if (text.trimStart().startsWith('[')) return parseVectorArray(text, name);
   const vectors: LocatedVector[] = [];
   text.split('\n').forEach((line, i) => {
     if (line.trim() === '') return;

@@ -61,7 +61,8 @@ function registerValue(regs: ReadonlyMap<string, number>, name: string): number 
 
 /** EIP after HLT is behind it; a vector may as well name the HLT itself. */
 const atHlt = (vector: Vector, name: string, got: number, wanted: number): boolean =>
-  vector.untilHlt === true && name === 'eip' && got - 1 === wanted;
+  name === 'eip' &&
+  ((vector.untilHlt === true && got - 1 === wanted) || (vector.behindHlt === true && got + 1 === wanted));
 
 /** Differences of registers. Throws for a register that does not exist. */
 export function compareRegisters(

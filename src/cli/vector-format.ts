@@ -5,6 +5,9 @@
 // Modes: prot32 (CPL 3, or that of "cs"), prot32-ring0, prot16, real, vm86. Registers: eax … edi and their parts, eip, eflags, es cs ss ds fs gs,
 // cr0 cr2 cr3 cr4, dr0-dr3 dr6 dr7, efer, ldtr, tr, and gdtr and idtr as {"base","limit"}, a pair, or a base alone. "mem" lists [address, byte]:
 // linear addresses, or physical ones when there is no paging or "cr3" is given. "ram" is "mem", "ip" is "eip", "flags" is "eflags".
+//
+// A file may also be one JSON array, as the single-step suites of old processors are published: there "mode" may be missing (real), and
+// where "bytes" end with HLT the final state is the one behind that HLT, or behind one at the place control went to.
 
 export type VectorMode = 'prot32' | 'prot32-ring0' | 'prot16' | 'real' | 'vm86';
 
@@ -39,6 +42,8 @@ export interface Vector {
   readonly flagAddress?: number;
   /** Run until HLT instead of one instruction. */
   readonly untilHlt?: boolean;
+  /** EIP of "final" may be one further: behind a HLT at the place where the instruction led. */
+  readonly behindHlt?: boolean;
   /** Memory that "final" does not list must be as it was. */
   readonly exact?: boolean;
   readonly cpu?: string;
@@ -236,17 +241,45 @@ export function toVector(json: unknown): Vector {
   };
 }
 
+const HLT = 0xf4;
+
+/** A member of an array of single steps. Throws like toVector. */
+export function toSingleStep(json: unknown): Vector {
+  const raw = object(json, 'the test');
+  const vector = toVector({ mode: 'real', ...raw });
+  const bytes = raw['bytes'] === undefined ? [] : list(raw['bytes'], '"bytes"');
+  return bytes[bytes.length - 1] === HLT && vector.untilHlt !== true
+    ? { ...vector, behindHlt: true }
+    : vector;
+}
+
+const said = (error: unknown): string => (error instanceof Error ? error.message : String(error));
+
+function parseJson(text: string, where: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch (error) {
+    throw new Error(`${where}: not JSON (${said(error)})`);
+  }
+}
+function located<T>(where: string, make: () => T): T {
+  try {
+    return make();
+  } catch (error) {
+    throw new Error(`${where}: ${said(error)}`);
+  }
+}
+
 /** The vector of one line of a file; `where` stands in front of the error. */
 export function parseVector(line: string, where: string): Vector {
-  let json: unknown;
-  try {
-    json = JSON.parse(line);
-  } catch (error) {
-    throw new Error(`${where}: not JSON (${error instanceof Error ? error.message : String(error)})`);
-  }
-  try {
-    return toVector(json);
-  } catch (error) {
-    throw new Error(`${where}: ${error instanceof Error ? error.message : String(error)}`);
-  }
+  const json = parseJson(line, where);
+  return located(where, () => toVector(json));
+}
+
+/** The vectors of a file that is one array; the place of each is its index. */
+export function parseVectorArray(text: string, name: string): { vector: Vector; where: string }[] {
+  return list(parseJson(text, name), name).map((json, i) => {
+    const where = `${name}[${i}]`;
+    return { vector: located(where, () => toSingleStep(json)), where };
+  });
 }
