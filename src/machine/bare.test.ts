@@ -261,6 +261,28 @@ describe('a bare machine', () => {
     expect(text(word(16))).not.toBe('');
   });
 
+  it('interrupts a program that never halts, in one-shot and in periodic modes', () => {
+    for (const control of [0x30, 0x34, 0x36]) {
+      const run = boot(
+        kernel(
+          [
+            ...PICS,
+            ...out(0x21, 0xfe),
+            ...out(0x43, control),
+            ...out(0x40, 0xa9, 4),
+            'sti',
+            'again: add esi, 1',
+            'jnc again',
+          ],
+          [...say('!'), `out ${EXIT}, al`],
+        ),
+      );
+      run.timeline.run({ untilTicks: 1_000_000 });
+      expect([control, run.console(), stopReason(run.machine.m)]).toEqual([control, '!', 'exit']);
+      expect(run.timeline.T).toBeLessThan(102_000);
+    }
+  });
+
   it('has halted when nothing can wake it', () => {
     for (const lines of [
       ['cli', 'hlt'],

@@ -15,7 +15,7 @@ import { AT, BOARD, BSP, Chipset, NEVER } from './devices/board.ts';
 import { consoleDeadline, consoleTick, flushConsole, queueInput } from './devices/console.ts';
 import { keyboardDeadline, keyboardTick, queueKeys, resetKeyboard } from './devices/i8042.ts';
 import { pitDeadline, pitOutput, resetPit } from './devices/i8254.ts';
-import { resetPics } from './devices/i8259.ts';
+import { picLine, resetPics } from './devices/i8259.ts';
 import { acknowledge, IRQ, setIrq, updateIntr } from './devices/interrupts.ts';
 import { resetIoapic } from './devices/ioapic.ts';
 import { resetRtc, rtcDeadline, syncRtc } from './devices/mc146818.ts';
@@ -186,6 +186,8 @@ const wake = (c: Chipset): Wake => canWake(c, c.m.r32(HEADER + MACHINE.inputClos
 /** While the processor is halted and only input can wake it, no timer matters: time stands still. */
 function nextDeadline(c: Chipset): number {
   if (halted(c) && takes(c) === undefined && wake(c) !== 'timer') return NEVER;
+  // The timer's deadlines are the edges to come: one that falls on this very tick is due as long as the line has not followed.
+  if (picLine(c, IRQ.timer) !== pitOutput(c, 0)) return c.T;
   return Math.min(
     pitDeadline(c),
     rtcDeadline(c),
