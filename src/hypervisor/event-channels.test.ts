@@ -323,6 +323,32 @@ describe('VIRQs, IPIs and bind_vcpu', () => {
   });
 });
 
+describe('a port that was valid', () => {
+  it('is looked at anew each time: after a close or a reset nothing leads to it (XSA-338, XSA-343)', () => {
+    const b = eventBench(),
+      a = b.guest(),
+      c = b.guest(),
+      { x } = b;
+    const pa = allocUnbound(x, a.d, c.domid),
+      pc = bindInterdomain(x, c.d, a.domid, pa);
+    const virq = bindVirq(x, a.d, 0, 0);
+    expect([sendPort(x, c.d, pc), isPending(x, a.d, pa)]).toEqual([0, true]);
+    resetPorts(x, a.d);
+    expect([
+      sendPort(x, a.d, pa),
+      sendPort(x, a.d, virq),
+      closePort(x, a.d, pa),
+      bindVcpu(x, a.d, pa, 0),
+    ]).toEqual(Array(4).fill(-ERRNO.EINVAL));
+    raiseVirq(x, a.v, 0);
+    expect([sendPort(x, c.d, pc), isPending(x, a.d, pa), isPending(x, a.d, virq)]).toEqual([0, false, false]);
+    // The same numbers lead elsewhere now: nothing of the old channel comes with them.
+    expect([allocUnbound(x, a.d, c.domid), bindIpi(x, a.d, 0)]).toEqual([pa, virq]);
+    expect([sendPort(x, c.d, pc), isPending(x, a.d, pa), isPending(x, a.d, virq)]).toEqual([0, false, false]);
+    expect(bindInterdomain(x, c.d, a.domid, virq)).toBe(-ERRNO.EINVAL);
+  });
+});
+
 /** What must hold of the port tables of some domains at any time. */
 function invariants(b: EventBench, guests: readonly Guest[]): void {
   const { x } = b;

@@ -11,6 +11,7 @@ import {
   GNTTABOP,
   GTF_permit_access,
   GTF_reading,
+  GTF_sub_page,
   GTF_writing,
 } from './abi/grant.ts';
 import { type EventBench, eventBench, type Guest } from './events-testing.ts';
@@ -260,6 +261,22 @@ describe('isolation of grants (§14)', () => {
       expect(world().handles).toEqual([...live.keys()].sort((p, q) => p - q));
     }
     for (const [handle, slot] of live) expect(unmap(b, c, c.va(slot), handle)).toBe(0);
+    expect(world()).toEqual(before);
+  });
+
+  it('22: no grant is passed on: of the types of an entry only access permitted counts, for whole pages (XSA-226)', () => {
+    const { b, a, c, world } = pair();
+    const next = b.guest();
+    const before = world();
+    for (const type of [0, 2, 3]) {
+      grant(b, a, REF, type, c.domid, (next.domid << 16) | REF);
+      expect(map(b, c, c.va(0), HOST, REF, a.domid).status).toBe(GNTST.general_error);
+      expect(copyFrom(b, c, REF, a.domid, c.other)).toBe(GNTST.general_error);
+      expect(flagsOf(b, a, REF)).toBe(type);
+    }
+    grant(b, a, REF, GTF_permit_access | GTF_sub_page, c.domid, a.other);
+    expect(map(b, c, c.va(0), HOST, REF, a.domid).status).toBe(GNTST.general_error);
+    grant(b, a, REF, GTF_permit_access, c.domid, a.other);
     expect(world()).toEqual(before);
   });
 

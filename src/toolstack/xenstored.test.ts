@@ -127,6 +127,31 @@ describe('rings', () => {
     ]);
     expect(ask(b, g, XS.READ, 'domid|')).toBe('1');
   });
+  it('hold the bytes of answers and nothing of the daemon’s', () => {
+    const { b, guests } = setup();
+    const [g] = guests as [Guest];
+    let bytes = 0;
+    for (const [type, payload] of [
+      [XS.READ, 'domid|'],
+      [XS.READ, 'none|'],
+      [XS.WRITE, 'data/x|1'],
+      [XS.TRANSACTION_START, '|'],
+      [99, 'x|'],
+    ] as const) {
+      put(b, g, request(type, payload));
+      kick(b, g);
+      const from = bytes;
+      bytes = word(b, g, RING.rspProd);
+      const head = new DataView(b.x.frames.copyOut(at(g, RING.rsp + from), 16).buffer);
+      expect([head.getUint32(4, true), head.getUint32(8, true), head.getUint32(12, true)]).toEqual([
+        7,
+        0,
+        bytes - from - 16,
+      ]);
+    }
+    for (let i = bytes; i < RING.size; i++) expect(b.x.frames.read8(at(g, RING.rsp + i))).toBe(0);
+    for (let i = 2080; i < PAGE_SIZE; i++) expect(b.x.frames.read8(at(g, i))).toBe(0);
+  });
   it('wait for a guest that does not read, and cut it off when events pile up', () => {
     const { b, guests } = setup();
     const [g] = guests as [Guest];

@@ -129,6 +129,17 @@ describe('permissions', () => {
       expect(b.ask(two, XS.SET_PERMS, '/local/domain/1/data/p|n2|')).toBe('EACCES');
     }
   });
+  it('of the root and of every owner are the control domain’s to change (XSA-352, XSA-353)', () => {
+    const b = storeBench();
+    expect(b.ask(one, XS.SET_PERMS, '/|b1|')).toBe('EACCES');
+    expect(b.ask(one, XS.DIRECTORY, '/|')).toBe('EACCES');
+    expect(b.ask(one, XS.SET_PERMS, '/local/domain/1|b1|')).toBe('EACCES');
+    b.ask(one, XS.WRITE, 'data/mine|v');
+    for (const owner of ['n2|', 'n0|', 'b2|n1|'])
+      expect([owner, b.ask(one, XS.SET_PERMS, `data/mine|${owner}`)]).toEqual([owner, 'EPERM']);
+    expect(b.ask(one, XS.GET_PERMS, 'data/mine|')).toBe('n1|');
+    expect(b.ask(one, XS.SET_PERMS, 'data/mine|b1|r2|')).toBe('OK|');
+  });
   it('are inherited, the creator becoming the owner', () => {
     const b = storeBench();
     b.ask(one, XS.SET_PERMS, 'data|n1|b2|');
