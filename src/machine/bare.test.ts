@@ -252,6 +252,7 @@ describe('a bare machine', () => {
       return s;
     };
     expect([r(VCPU.gpr), r(VCPU.cr0) & 0x80000001, r(VCPU.eflags)]).toEqual([0x2badb002, 1, 2]);
+    expect([r(VCPU.idtrBase), r(VCPU.idtrLimit)]).toEqual([0, 0x3ff]);
     expect([word(0), word(1), word(2), text(word(4))]).toEqual([0x245, 639, 3072, 'kernel one two']);
     const entries = Array.from({ length: word(11) / 24 }, (_, i) => {
       const e = word(12) + 24 * i;

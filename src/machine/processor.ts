@@ -54,9 +54,13 @@ export function resetProcessor(m: Memory, power: boolean): void {
   m.u8.set(fpu, BSP + VCPU.fpu);
 }
 
-const MULTIBOOT_MAGIC = 0x2badb002;
+const MULTIBOOT_MAGIC = 0x2badb002,
+  REAL_MODE_VECTORS = 256;
 
-/** Multiboot 0.6.96, 3.2: protected mode, flat segments whose descriptors are nowhere, interrupts off. */
+/**
+ * Multiboot 0.6.96, 3.2: protected mode, flat segments whose descriptors are nowhere, interrupts off. IDTR still describes the table of real
+ * mode, as firmware leaves it: a kernel that goes back there finds its 256 vectors.
+ */
 export function multibootProcessor(m: Memory, entry: number, info: number): void {
   resetProcessor(m, true);
   m.w32(BSP + VCPU.gpr + 4 * EDX, 0);
@@ -67,5 +71,5 @@ export function multibootProcessor(m: Memory, entry: number, info: number): void
   for (let n = 0; n < 6; n++) segment(m, seg(n), 0x10, 0, 0xffffffff, DATA_FLAT);
   segment(m, seg(CS), 0x08, 0, 0xffffffff, CODE_FLAT);
   m.w32(BSP + VCPU.gdtrLimit, 0);
-  m.w32(BSP + VCPU.idtrLimit, 0);
+  m.w32(BSP + VCPU.idtrLimit, REAL_MODE_VECTORS * 4 - 1);
 }

@@ -97,14 +97,17 @@ export const readApicBase = ({ m }: Chipset): readonly [number, number] => [
   m.r32(A + APIC.baseLo),
   m.r32(A + APIC.baseHi),
 ];
-/** False: reserved bits, #GP(0). Enabling again begins from the reset state. */
+/** False: reserved bits, #GP(0). Going off and coming back begins from the state after power-up, the ID included. SDM vol. 3, 10.4.3. */
 export function writeApicBase(c: Chipset, lo: number, hi: number): boolean {
   const { m } = c;
   if ((lo & BASE_RESERVED_LO) !== 0 || (hi & BASE_RESERVED_HI) !== 0) return false;
   const was = apicOn(c);
   m.w32(A + APIC.baseLo, lo);
   m.w32(A + APIC.baseHi, hi);
-  if (was !== apicOn(c)) resetApic(c, false);
+  if (was !== apicOn(c)) {
+    resetApic(c, false);
+    m.w32(A + APIC.id, 0);
+  }
   c.frames.flushTlbs();
   c.leave();
   return true;
