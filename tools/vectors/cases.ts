@@ -19,7 +19,16 @@ import {
   value,
 } from './draft.ts';
 import { isForeign } from './foreign.ts';
-import { CODE, isPrivate, isWritable, PAGE, segmentOf, USER_CS, type World } from './palette.ts';
+import {
+  CODE,
+  isPrivate,
+  isWritable,
+  PAGE,
+  type Segment,
+  segmentOf,
+  USER_CS,
+  type World,
+} from './palette.ts';
 import type { Random } from './random.ts';
 
 const EFLAGS_TF = 0x100,
@@ -218,7 +227,17 @@ function fillMemory(draft: Draft, insn: Insn, mem: MemOperand): void {
 const REACH = 512,
   LAST_OFFSET = 0xffffffc0,
   LAST_REPEATED = 0xfff00000,
+  FIRST_REPEATED = 0x1000,
+  WHOLE = 0xfffff,
   DOWN = 0x400;
+
+/** Around the end of a segment of 4 GiB processors do as they like (SDM vol. 3, 5.3); a repeated string comes there from both sides. */
+function leavesEnd(insn: Insn, { limit, access }: Segment, offset: number): boolean {
+  if ((access & DOWN) !== 0) return false;
+  const repeated = insn.form.rep !== undefined && insn.rep !== 'none';
+  if (offset > (repeated ? LAST_REPEATED : LAST_OFFSET)) return true;
+  return repeated && insn.addrSize === 32 && limit === WHOLE && offset < FIRST_REPEATED;
+}
 
 /** Whether nothing the operands name can lie in the runner's own memory. */
 export function isSafe(insn: Insn, gpr: readonly number[], seg: readonly number[]): boolean {
@@ -226,9 +245,7 @@ export function isSafe(insn: Insn, gpr: readonly number[], seg: readonly number[
     if (operand.kind !== 'mem') continue;
     if (insn.form.semantics === 'lea') continue;
     const offset = effectiveAddress(operand, gpr);
-    // Around the end of a segment of 4 GiB processors do as they like (SDM vol. 3, 5.3).
-    const end = insn.form.rep !== undefined && insn.rep !== 'none' ? LAST_REPEATED : LAST_OFFSET;
-    if (offset > end && (segmentOf(seg[operand.seg]!).access & DOWN) === 0) return false;
+    if (leavesEnd(insn, segmentOf(seg[operand.seg]!), offset)) return false;
     const linear = (segmentOf(seg[operand.seg]!).base + offset) >>> 0;
     if (isPrivate(linear, /^bt[src]?$/.test(insn.form.semantics) ? bitReach(insn, gpr) : REACH)) return false;
   }
