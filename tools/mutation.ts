@@ -17,6 +17,8 @@ export interface Mutation {
   readonly tests?: readonly string[];
   /** Each of the tests must fail, not just one. */
   readonly all?: boolean;
+  /** The one test of these files, by its title, that must fail by itself. */
+  readonly title?: string;
 }
 
 const ROOT = new URL('..', import.meta.url).pathname;
@@ -69,12 +71,14 @@ async function verdict(mutation: Mutation, cwd: string): Promise<string | undefi
     if (code !== 0 || !/^PASS /m.test(out)) return `${guest}: exit ${code}`;
   }
   const heard: string[] = [];
+  const only =
+    mutation.title === undefined ? [] : ['-t', `${escaped(mutation.title).replaceAll(/%[a-z]/g, '.*')}$`];
   for (const test of mutation.all
     ? (mutation.tests ?? [])
     : [mutation.tests ?? []].filter((t) => t.length > 0)) {
     const { code, out } = await run(
       process.execPath,
-      ['node_modules/vitest/vitest.mjs', 'run', '--maxWorkers=1', '--bail=1', ...[test].flat()],
+      ['node_modules/vitest/vitest.mjs', 'run', '--maxWorkers=1', '--bail=1', ...only, ...[test].flat()],
       cwd,
       { NO_COLOR: '1', NODE_OPTIONS: '' },
     );
@@ -132,12 +136,10 @@ export async function runMutations(
   return unnoticed.length === 0 ? 0 : 1;
 }
 
+const escaped = (text: string): string => text.replace(/[.*+?^${}()|[\]\\]/g, '\\$&');
+
 /** Replaces `find` whatever its line breaks: the formatter may have folded it. */
 function substitute(text: string, find: string, replace: string): string {
-  const pattern = find
-    .trim()
-    .split(/\s+/)
-    .map((part) => part.replace(/[.*+?^${}()|[\]\\]/g, '\\$&'))
-    .join('\\s*');
+  const pattern = find.trim().split(/\s+/).map(escaped).join('\\s*');
   return text.replace(new RegExp(pattern), () => replace);
 }

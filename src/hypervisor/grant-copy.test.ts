@@ -16,6 +16,7 @@ import { sharedAt } from './grant-entries.ts';
 import { flagsOf, grant, mapper, op, pinOf, refs, s16 } from './grants-testing.ts';
 import { getM2p, setM2p } from './m2p.ts';
 import { allocDomainFrame } from './page-alloc.ts';
+import { getPage } from './page-info.ts';
 import { DOMAIN, PAGE, pageAt, XEN, XEN_AT } from './state.ts';
 
 describe('copy', () => {
@@ -162,19 +163,23 @@ describe('transfer', () => {
       c = b.guest(),
       { x } = b;
     b.records();
+    // Mapped read-only somewhere: no type, but one reference more than the reservation's.
+    const shown = allocDomainFrame(x, a.d);
+    expect(getPage(x, shown, a.d)).toBe(true);
     expect([
+      transfer(b, a, shown, c.domid, 9),
       transfer(b, a, a.l1, c.domid, 9),
       transfer(b, a, c.other, c.domid, 9),
       transfer(b, a, 0xfffffff, c.domid, 9),
       transfer(b, a, x.m.r32(a.d + DOMAIN.sharedInfoMfn), c.domid, 9),
-    ]).toEqual([-9, -9, -9, -9]);
+    ]).toEqual([-9, -9, -9, -9, -9]);
     expect([
       transfer(b, a, a.other, 99, 9),
       transfer(b, a, allocDomainFrame(x, a.d), c.domid, 9),
       transfer(b, a, allocDomainFrame(x, a.d), c.domid, 700),
     ]).toEqual([-2, -1, -1]);
     expect(b.refused()).toEqual([
-      ...new Array(4).fill('grant.transfer-page'),
+      ...new Array(5).fill('grant.transfer-page'),
       'grant.domain-exists',
       'grant.transfer-accepted',
       'grant.reference-exists',
