@@ -12,6 +12,7 @@ const image = (virtBase: number, start: number, end: number): KernelImage => ({
   pae: 'yes',
   features: [],
   requiredFeatures: [],
+  supportedFeatures: 0,
   guestOs: '',
   loader: 'generic',
   xenVersion: 'xen-3.0',

@@ -8,8 +8,9 @@ export interface DomainLayout {
   readonly nrPages: number;
   readonly kernelPfn: number;
   readonly kernelPages: number;
-  /** First pfn of the initrd and its pages, 0 pages for none. */
+  /** First pfn of the initrd and its pages, 0 pages for none. An unmapped one lies behind the mapped region. */
   readonly modulePfn: number;
+  readonly moduleMapped: boolean;
   readonly modulePages: number;
   readonly p2mPfn: number;
   readonly p2mPages: number;
@@ -62,7 +63,8 @@ export function layoutDomain(
   }
   const kernelPfn = Math.floor((image.start - virtBase) / PAGE);
   const kernelEnd = pages(image.end - virtBase);
-  const p2mPfn = kernelEnd + modulePages;
+  const mapped = !image.modStartPfn || modulePages === 0;
+  const p2mPfn = kernelEnd + (mapped ? modulePages : 0);
   const p2mPages = pages(nrPages * 4);
   const startInfoPfn = p2mPfn + p2mPages;
   const special = domain0 ? 0 : 2;
@@ -86,7 +88,8 @@ export function layoutDomain(
       remedy: 'Choose a lower VIRT_BASE, or less memory.',
     });
   }
-  const needed = (virtEnd - virtBase) / PAGE;
+  const mappedPages = (virtEnd - virtBase) / PAGE;
+  const needed = mappedPages + (mapped ? 0 : modulePages);
   if (needed > nrPages) {
     throw new ImageError({
       what: 'The domain has too little memory for this kernel',
@@ -100,7 +103,8 @@ export function layoutDomain(
     nrPages,
     kernelPfn,
     kernelPages: kernelEnd - kernelPfn,
-    modulePfn: kernelEnd,
+    modulePfn: mapped ? kernelEnd : mappedPages,
+    moduleMapped: mapped,
     modulePages,
     p2mPfn,
     p2mPages,

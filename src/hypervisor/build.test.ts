@@ -48,7 +48,7 @@ describe('a new domain', () => {
       const f = (o: number) => fields(page).getUint32(o, true);
       expect(text(page, 0)).toBe('xen-3.0-x86_32p');
       expect(text(page, 80)).toBe('root=/dev/xvda');
-      expect([f(32), f(40), f(76)]).toEqual([2048, 0, 5000]);
+      expect([f(32), f(40), f(76)]).toEqual([2048, 0x10, 8192]);
       expect(f(64)).toBe(1 + (4 - (virtBase >>> 30)) + nrL1);
       expect(f(36)).toBe(m.r32(d + DOMAIN.sharedInfoMfn) * 4096);
       expect([f(48), f(56)]).toEqual([1, 2]);
@@ -77,6 +77,29 @@ describe('a new domain', () => {
       expect(b.x.mmu.translate(v, f(60), 'r', true, t)).toBe(false); // not for ring 3
     });
   }
+  it('finds an unmapped initrd behind the mapping when its kernel takes one', () => {
+    const b = bench();
+    const ramdisk = Uint8Array.from({ length: 5000 }, (_, i) => i * 7);
+    const { d, v } = domainOf(b, [], { image: kernel([1], { modStartPfn: true }), ramdisk, memoryMiB: 6 });
+    const page = read(b, v, b.x.m.r32(v + VCPU.gpr + 24), 1112);
+    const f = (o: number) => fields(page).getUint32(o, true);
+    expect([f(40), f(72), f(76)]).toEqual([0x18, 1024, 8192]);
+    const mfn = u32(b, v, f(68) + 4 * 1024);
+    expect(b.frames.copyOut(mfn * 4096, 4096)).toEqual(ramdisk.subarray(0, 4096));
+    expect(copyFromGuest(b.x, v, 0xc0400000, 1)).toBeNull();
+    expect(f(68)).toBe(0xc0004000); // the P2M follows the kernel at once
+    expect(b.x.m.r32(d + DOMAIN.nrPages)).toBe(1536);
+    // The mapping and the initrd have to fit.
+    expect(() =>
+      buildDomain(b.x, {
+        name: 'narrow',
+        image: kernel([1], { modStartPfn: true }),
+        ramdisk,
+        memoryMiB: 4,
+        cmdline: '',
+      }),
+    ).toThrow(/too little memory/);
+  });
   it('has the registers, masks, grants and descriptors of a PV start', () => {
     const b = bench();
     const { d, v } = domainOf(b);

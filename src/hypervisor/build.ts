@@ -27,7 +27,9 @@ const PTE_NORMAL = 0x23,
   PDE = 0x67,
   L3E = 0x01;
 const SIF_PRIVILEGED = 1,
-  SIF_INITDOMAIN = 2;
+  SIF_INITDOMAIN = 2,
+  SIF_MOD_START_PFN = 8,
+  SIF_VIRT_P2M_4TOOLS = 0x10;
 const VMASST_PAE_EXTENDED_CR3 = 1 << 3;
 const GRANT_CONSOLE = 0,
   GRANT_STORE = 1;
@@ -59,8 +61,11 @@ const va = (b: Build, pfn: number): number => (b.l.virtBase + pfn * PAGE_SIZE) >
 const maddr = (b: Build, pfn: number): number => b.mfns[pfn]! * PAGE_SIZE;
 
 /** Copies bytes to a virtual address of the new domain; the range lies inside its memory. */
-function put(b: Build, vaddr: number, bytes: Uint8Array): void {
-  let at = vaddr - b.l.virtBase;
+const put = (b: Build, vaddr: number, bytes: Uint8Array): void => putAt(b, vaddr - b.l.virtBase, bytes);
+
+/** Copies bytes to an offset in the new domain's pseudo-physical memory. */
+function putAt(b: Build, offset: number, bytes: Uint8Array): void {
+  let at = offset;
   for (let done = 0; done < bytes.length; ) {
     const n = Math.min(bytes.length - done, PAGE_SIZE - (at % PAGE_SIZE));
     b.x.frames.copyIn(
@@ -74,7 +79,7 @@ function put(b: Build, vaddr: number, bytes: Uint8Array): void {
 
 function loadImage(b: Build): void {
   for (const s of b.config.image.segments) put(b, s.vaddr, s.bytes);
-  if (b.config.ramdisk) put(b, va(b, b.l.modulePfn), b.config.ramdisk);
+  if (b.config.ramdisk) putAt(b, b.l.modulePfn * PAGE_SIZE, b.config.ramdisk);
 }
 
 function writeHypercallPage(b: Build): void {
@@ -122,6 +127,12 @@ function writePageTables(b: Build): void {
   }
 }
 
+/** SIF_* flags; those of an ordinary domain are libxenguest's. */
+const startFlags = (b: Build, domain0: boolean): number =>
+  (b.config.privileged ? SIF_PRIVILEGED : 0) |
+  (domain0 ? SIF_INITDOMAIN : SIF_VIRT_P2M_4TOOLS) |
+  (b.config.ramdisk && !b.l.moduleMapped ? SIF_MOD_START_PFN : 0);
+
 /** struct start_info (1112 bytes): the letter every kernel is handed in ESI. */
 function writeStartInfo(b: Build): void {
   const { x, d, l, config } = b;
@@ -137,7 +148,7 @@ function writeStartInfo(b: Build): void {
   text(0, 'xen-3.0-x86_32p', 32);
   u32(32, l.nrPages);
   u32(36, x.m.r32(d + DOMAIN.sharedInfoMfn) * PAGE_SIZE);
-  u32(40, (config.privileged ? SIF_PRIVILEGED : 0) | (domain0 ? SIF_INITDOMAIN : 0));
+  u32(40, startFlags(b, domain0));
   if (!domain0) {
     u32(44, b.mfns[l.storePfn]!);
     u32(48, x.m.r32(d + DOMAIN.storePort));
@@ -148,8 +159,9 @@ function writeStartInfo(b: Build): void {
   u32(64, l.nrPtFrames);
   u32(68, va(b, l.p2mPfn));
   if (config.ramdisk) {
-    u32(72, va(b, l.modulePfn));
-    u32(76, config.ramdisk.length);
+    u32(72, l.moduleMapped ? va(b, l.modulePfn) : l.modulePfn);
+    // libxenguest counts whole pages, the builder of domain 0 bytes.
+    u32(76, domain0 ? config.ramdisk.length : l.modulePages * PAGE_SIZE);
   }
   text(80, config.cmdline, 1024);
   x.frames.copyIn(maddr(b, l.startInfoPfn), bytes);

@@ -19,10 +19,13 @@ export interface KernelImage {
   readonly pae: 'no' | 'yes' | 'bimodal';
   readonly features: readonly string[];
   readonly requiredFeatures: readonly string[];
+  /** XENFEAT_* bits of submap 0 the kernel says it can live with (note SUPPORTED_FEATURES). */
+  readonly supportedFeatures: number;
   readonly guestOs: string;
   readonly loader: string;
   readonly xenVersion: string;
   readonly hvStartLow: number | undefined;
+  /** The kernel takes an initrd that is not mapped: start_info then names its first page frame. */
   readonly modStartPfn: boolean;
   readonly suspendCancel: boolean;
   /** Where the parameters were found, for the person who asks. */

@@ -103,6 +103,7 @@ export function kernel(code: readonly number[], more: Partial<KernelImage> = {})
     pae: 'yes',
     features: [],
     requiredFeatures: [],
+    supportedFeatures: 0,
     guestOs: '',
     loader: 'generic',
     xenVersion: 'xen-3.0',

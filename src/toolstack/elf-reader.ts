@@ -17,6 +17,10 @@ export interface ElfSection {
   readonly type: number;
   readonly offset: number;
   readonly size: number;
+  /** Number of the section it refers to: of a symbol table, its strings. */
+  readonly link: number;
+  /** Offset of its section header in the file. */
+  readonly at: number;
 }
 export interface Elf {
   readonly bytes: Uint8Array;
@@ -27,11 +31,14 @@ export interface Elf {
 
 export const PT_LOAD = 1,
   PT_NOTE = 4,
+  SHT_SYMTAB = 2,
+  SHT_STRTAB = 3,
   SHT_NOTE = 7,
   SHT_NOBITS = 8;
+/** Size of a section header. */
+export const SHDR_SIZE = 40;
 const EHDR_SIZE = 52,
-  PHDR_SIZE = 32,
-  SHDR_SIZE = 40;
+  PHDR_SIZE = 32;
 const EM_386 = 3,
   EM_X86_64 = 62;
 
@@ -204,7 +211,14 @@ function readSections(bytes: Uint8Array, view: DataView): ElfSection[] {
   const out: ElfSection[] = [];
   for (let i = 0; i < count; i++) {
     const name = textAt(bytes, strings + field(i, 0), Math.min(stringsEnd, strings + field(i, 0) + 64));
-    out.push({ name, type: field(i, 4), offset: field(i, 16), size: field(i, 20) });
+    out.push({
+      name,
+      type: field(i, 4),
+      offset: field(i, 16),
+      size: field(i, 20),
+      link: field(i, 24),
+      at: at + i * size,
+    });
   }
   return out;
 }

@@ -4,6 +4,7 @@
 
 import type { ImageSegment, KernelImage } from '../hypervisor/image.ts';
 import { HYPERVISOR_VIRT_START } from '../hypervisor/guest-access.ts';
+import { bsdSymtab } from './elf-bsd-symtab.ts';
 import { type Elf, hex, PT_LOAD, PT_NOTE, readElf, refuse, SHT_NOTE, textAt } from './elf-reader.ts';
 
 const NOTE = {
@@ -16,9 +17,11 @@ const NOTE = {
   LOADER: 8,
   PAE_MODE: 9,
   FEATURES: 10,
+  BSD_SYMTAB: 11,
   HV_START_LOW: 12,
   SUSPEND_CANCEL: 14,
   MOD_START_PFN: 16,
+  SUPPORTED_FEATURES: 17,
   PHYS32_ENTRY: 18,
 } as const;
 
@@ -126,6 +129,7 @@ function legacySection(text: string, into: Found): void {
       into.numbers.set(n, parsed);
     }
     if (s !== undefined) into.strings.set(s, value);
+    if (key === 'BSD_SYMTAB') into.strings.set(NOTE.BSD_SYMTAB, 'yes');
     if (key === 'PAE') into.strings.set(NOTE.PAE_MODE, value.startsWith('yes') ? 'yes' : value);
   }
   const base = into.numbers.get(NOTE.VIRT_BASE) ?? 0;
@@ -225,8 +229,12 @@ function splitFeatures(text: string): { features: string[]; required: string[] }
   return { features, required };
 }
 
-/** Segments in virtual addresses, and the range [start, end) they span. */
-function place(elf: Elf, offset: number): { segments: ImageSegment[]; start: number; end: number } {
+/** Segments in virtual addresses, the symbol table behind them if the kernel wants it, and the range [start, end) they span. */
+function place(
+  elf: Elf,
+  offset: number,
+  symbols: boolean,
+): { segments: ImageSegment[]; start: number; end: number } {
   const loads = elf.segments.filter((s) => s.type === PT_LOAD && s.memSize > 0);
   if (loads.length === 0)
     refuse({
@@ -252,7 +260,17 @@ function place(elf: Elf, offset: number): { segments: ImageSegment[]; start: num
     end = Math.max(end, vaddr + s.memSize);
     return { vaddr, bytes: elf.bytes.subarray(s.offset, s.offset + s.fileSize), memSize: s.memSize };
   });
-  return { segments, start, end };
+  const table = symbols ? bsdSymtab(elf, end) : undefined;
+  if (!table) return { segments, start, end };
+  if (table.vaddr + table.memSize > HYPERVISOR_VIRT_START) {
+    refuse({
+      what: 'The symbol table behind the kernel does not fit below the hypervisor',
+      expected: `an end of at most ${hex(HYPERVISOR_VIRT_START)}`,
+      found: hex(table.vaddr + table.memSize),
+      remedy: 'Strip the kernel, or drop the note BSD_SYMTAB (11).',
+    });
+  }
+  return { segments: [...segments, table], start, end: table.vaddr + table.memSize };
 }
 
 function checkRange(virtBase: number, start: number, end: number, entry: number): void {
@@ -310,7 +328,7 @@ export function parseKernel(bytes: Uint8Array): KernelImage {
     });
   }
   const base = virtBase ?? 0;
-  const { segments, start, end } = place(elf, base - paddrOffset);
+  const { segments, start, end } = place(elf, base - paddrOffset, f.strings.get(NOTE.BSD_SYMTAB) === 'yes');
   const entry = f.numbers.get(NOTE.ENTRY) ?? elf.entry;
   checkRange(base, start, end, entry);
   const hypercallPage = f.numbers.get(NOTE.HYPERCALL_PAGE);
@@ -335,6 +353,7 @@ export function parseKernel(bytes: Uint8Array): KernelImage {
     pae,
     features,
     requiredFeatures: required,
+    supportedFeatures: f.numbers.get(NOTE.SUPPORTED_FEATURES) ?? 0,
     guestOs: f.strings.get(NOTE.GUEST_OS) ?? '',
     loader: f.strings.get(NOTE.LOADER) ?? '',
     xenVersion: f.strings.get(NOTE.XEN_VERSION) ?? '',
