@@ -1,6 +1,6 @@
 // The stack: PUSH POP PUSHA POPA ENTER LEAVE PUSHF POPF. SP or ESP as the stack segment says; the builder knows which.
 
-import { type Builder, define } from '../builder.ts';
+import { type Builder, define, GP } from '../builder.ts';
 import { SEG_DB_BIT } from '../microcode/descriptor.ts';
 import { probePushes } from '../microcode/far.ts';
 import { type Gpr, SS } from '../types.ts';
@@ -25,9 +25,16 @@ define('pop', 'w', (b, dst) => {
   b.moveSp(b.const(size / 8));
 });
 
+// Outside protected mode an odd stack pointer that eight pushes would carry across the end of the segment is #GP, not #SS; with 1, 3 and 5 no
+// frame has room either (SDM vol. 2, PUSHA).
 define('pusha', '', (b) => {
   const size = b.opSize,
     bytes = size / 8;
+  b.if(b.eq(b.isProtected(), b.const(0)), () => {
+    const sp = b.sp();
+    const across = b.and(b.and(sp, b.const(1)), b.leU(b.sub(sp, b.const(7)), b.const(8)));
+    b.faultIf(across, GP, b.const(0));
+  });
   probePushes(b, 8, bytes);
   for (let i = 0; i < 8; i++) b.poke(-(i + 1) * bytes, size, b.reg(i as Gpr, size));
   b.moveSp(b.const(-8 * bytes));
@@ -64,23 +71,27 @@ define('leave', '', (b) => {
   b.setReg(EBP, size, value);
 });
 
-define('enter', 'r r', (b, room, depth) => {
+define('enter', 'r r', <V, W>(b: Builder<V, W>, room: Arg<V>, depth: Arg<V>) => {
   const size = b.opSize,
     bytes = size / 8;
   const level = depth.operand.kind === 'imm' ? depth.operand.value & 31 : 0;
   const words = level === 0 ? 1 : level + 1;
   const frame = b.reg(EBP, 32);
   const locals = room.operand.kind === 'imm' ? room.operand.value : 0;
-  probePushes(b, words, bytes);
-  const top = movedSp(b, -bytes);
-  // Each outer frame pointer is pushed before the next one is read: where the frames overlap, that is seen (SDM vol. 2, ENTER).
-  b.poke(-bytes, size, frame);
+  const outerAt = (i: number): V => stackWidth(b, b.sub(frame, b.const(i * bytes)));
+  // Checks and faults come in the order of the work: a push, the next outer frame, its push … (SDM vol. 2, ENTER).
+  b.probeStack(-bytes, bytes, 'w');
   for (let i = 1; i < level; i++) {
-    const outer = b.load(SS, stackWidth(b, b.sub(frame, b.const(i * bytes))), size);
-    b.poke(-(i + 1) * bytes, size, outer);
+    b.probe(SS, outerAt(i), bytes, 'r');
+    b.probeStack(-(i + 1) * bytes, bytes, 'w');
   }
-  if (level > 0) b.poke(-words * bytes, size, top);
+  if (level > 0) b.probeStack(-words * bytes, bytes, 'w');
   b.probeStack(-(words * bytes + locals), bytes, 'w'); // the new top must be writable; nothing is stored
+  const top = movedSp(b, -bytes);
+  // Each is pushed before the next one is read: where the frames overlap, that is seen.
+  b.poke(-bytes, size, frame);
+  for (let i = 1; i < level; i++) b.poke(-(i + 1) * bytes, size, b.load(SS, outerAt(i), size));
+  if (level > 0) b.poke(-words * bytes, size, top);
   b.setReg(EBP, size, top);
   b.moveSp(b.sub(b.const(-words * bytes), room.get()));
 });
@@ -102,7 +113,7 @@ define('pushf', '', (b) => {
   b.push(image, b.opSize);
 });
 
-// IF changes only where CPL <= IOPL, IOPL only at CPL 0; elsewhere they keep their values and nobody is told.
+// IF changes only where CPL <= IOPL, IOPL only at CPL 0; elsewhere they keep their values and nobody is told. VM, VIF and VIP stay as they are.
 define('popf', '', (b) => {
   b.vm86Iopl();
   const value = b.pop(b.opSize);
@@ -111,9 +122,5 @@ define('popf', '', (b) => {
   b.if(b.leU(cpl, b.sys('iopl')), () => b.setSys('if', b.and(b.shr(value, b.const(9)), b.const(1))));
   b.if(b.eq(cpl, b.const(0)), () => {
     b.setSys('iopl', b.and(b.shr(value, b.const(12)), b.const(3)));
-    if (b.opSize === 32) {
-      b.setSys('vif', b.const(0));
-      b.setSys('vip', b.const(0));
-    }
   });
 });
