@@ -1,6 +1,6 @@
 // The stack: PUSH POP PUSHA POPA ENTER LEAVE PUSHF POPF. SP or ESP as the stack segment says; the builder knows which.
 
-import { type Builder, define, GP } from '../builder.ts';
+import { type Arg, type Builder, define, GP } from '../builder.ts';
 import { SEG_DB_BIT } from '../microcode/descriptor.ts';
 import { probePushes } from '../microcode/far.ts';
 import { type Gpr, SS } from '../types.ts';
