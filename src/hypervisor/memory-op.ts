@@ -338,6 +338,21 @@ function numberOf(x: Xen, v: number, arg: number, of: (d: number) => number): nu
   return of(d);
 }
 
+const XENMAPSPACE_gmfn_foreign = 4;
+/** Commands on a domain's pseudo-physical map ({domid u16, size u16, space u32, …}): a PV domain keeps its own. Refused in Xen's order. */
+function physmap(x: Xen, v: number, arg: number, cmd: number, size: number): number {
+  const bytes = copyFromGuest(x, v, arg, size);
+  if (!bytes) return refuse(x, ERRNO.EFAULT, 'memory.argument', arg);
+  const f = fields(bytes);
+  const foreign = cmd === XENMEM.add_to_physmap && f.getUint32(4, true) === XENMAPSPACE_gmfn_foreign;
+  if (foreign) return refuse(x, ERRNO.ENOSYS, 'memory.command', cmd);
+  const domid = f.getUint16(0, true);
+  const d = anyDomain(x, v, domid);
+  if (!x.check('memory.domain', d !== 0, domid)) return -ERRNO.ESRCH;
+  if (!x.check('memory.domain', d === x.domainOf(v) || isPrivileged(x, v), domid)) return -ERRNO.EPERM;
+  return refuse(x, ERRNO.EACCES, 'memory.translated-only', cmd);
+}
+
 function machphysList(x: Xen, v: number, arg: number): number {
   const bytes = copyFromGuest(x, v, arg, 12);
   if (!bytes) return refuse(x, ERRNO.EFAULT, 'memory.argument', arg);
@@ -390,8 +405,9 @@ export const doMemoryOp: HypercallHandler = (x, v, [rawCmd, arg]) => {
     case XENMEM.exchange:
       return exchange(x, v, arg);
     case XENMEM.add_to_physmap:
+      return physmap(x, v, arg, cmd, 16);
     case XENMEM.remove_from_physmap:
-      return refuse(x, ERRNO.EACCES, 'memory.translated-only', cmd);
+      return physmap(x, v, arg, cmd, 8);
     case XENMEM.machine_memory_map:
       return x.check('memory.privileged', isPrivileged(x, v), cmd) ? -ERRNO.ENOSYS : -ERRNO.EPERM;
     case XENMEM.set_memory_map:

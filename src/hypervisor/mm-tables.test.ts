@@ -134,7 +134,20 @@ describe('memory_op', () => {
     expect(g.call(doMemoryOp, 9, s)).toBe(0);
     expect([g.word(s), g.word(s + 64), g.word(s + 80)]).toEqual([1, 0, 1]);
     expect(g.word(s + 72)).toBeGreaterThanOrEqual(8 << 20);
-    for (const cmd of [7, 15]) expect(g.call(doMemoryOp, cmd, s)).toBe(-EACCES);
+    for (const cmd of [7, 15]) {
+      const map = (domid: number, space = 0, at = s): number => {
+        g.put(s, [domid, space, 0, 0]);
+        return g.call(doMemoryOp, cmd, at);
+      };
+      expect([map(0x7ff0), map(g.domid), map(999), map(stranger.domid), map(0x7ff0, 0, 0x500000)]).toEqual([
+        -EACCES,
+        -EACCES,
+        -ESRCH,
+        -EPERM,
+        -EFAULT,
+      ]);
+      expect(map(999, 4)).toBe(cmd === 7 ? -ENOSYS : -ESRCH);
+    }
     expect(g.call(doMemoryOp, 10, s)).toBe(-EPERM);
     expect(g.call(doMemoryOp, 26, s)).toBe(-EOPNOTSUPP);
     for (const cmd of [8, 29, 63]) expect(g.call(doMemoryOp, cmd, s)).toBe(-ENOSYS);
