@@ -260,12 +260,13 @@ export function bounceSoftware(x: Xen, v: number, vector: number): void {
   enterHandler(x, v, slot.cs, slot.eip, frame, (slot.flags & TI_MASKS_EVENTS) !== 0, 0);
 }
 
+/** An NMI without a handler is lost. The handler runs with events masked if its slot says so, as those of nmi_op always do. */
 function deliverNmi(x: Xen, v: number): boolean {
   const p = xv(v);
   if (x.m.r32(p + XVCPU.nmiPending) === 0 || x.m.r32(p + XVCPU.nmiMasked) !== 0) return false;
-  const slot = trapSlot(x, v, VECTOR_NMI);
-  if (isNull(slot.cs)) return false; // it waits until a handler is registered
   x.m.w32(p + XVCPU.nmiPending, 0);
+  const slot = trapSlot(x, v, VECTOR_NMI);
+  if (!x.check('nmi.handler', !isNull(slot.cs))) return false;
   x.m.w32(p + XVCPU.nmiMasked, 1);
   const frame = pushFrame(x, v, undefined);
   if (!frame) return true;
@@ -277,7 +278,7 @@ function deliverNmi(x: Xen, v: number): boolean {
     slot.eip,
     frame.mask,
   ]);
-  enterHandler(x, v, slot.cs, slot.eip, frame, true, 0);
+  enterHandler(x, v, slot.cs, slot.eip, frame, (slot.flags & TI_MASKS_EVENTS) !== 0, 0);
   return true;
 }
 

@@ -1,5 +1,6 @@
 // I/O ports of a guest: who may touch them (virtual IOPL, then the guest's own I/O bitmap) and what an unprivileged domain finds there.
-// No port is real for it: unowned ports read as all ones and swallow writes.
+// No port is real for it: unowned ports read as all ones and swallow writes. That goes for the timer's ports 0x42, 0x43 and 0x61 too: the
+// virtual PIT of a PV domain is domain 0's alone.
 
 import { copyFromGuest } from './guest-access.ts';
 import { inKernel } from './selectors.ts';
@@ -40,20 +41,25 @@ export function portPermitted(x: Xen, v: number, port: number, size: number, fau
   return x.check('io.permitted', false, port, bytes, x.m.r32(xv(v) + XVCPU.iopl));
 }
 
-/** All ones of `size` bits, u32. */
-const ones = (size: number): number => (size === 32 ? 0xffffffff : (1 << size) - 1);
+/** One byte of a port nobody owns: the CMOS index answers, everything else is empty. */
+const readByte = (x: Xen, d: number, port: number): number =>
+  port === CMOS_INDEX ? x.m.r32(d + DOMAIN.cmosIndex) : 0xff;
 
-/** Reads a port: the CMOS index and the PCI address latch answer, everything else is empty. */
+/** Reads a port byte by byte, as Xen does; the PCI address latch answers 32-bit accesses only. */
 export function readPort(x: Xen, v: number, port: number, size: number): number {
   const d = x.domainOf(v);
   if (port === PCI_ADDRESS && size === 32) return x.m.r32(d + DOMAIN.configLatch);
-  const value = port === CMOS_INDEX ? x.m.r32(d + DOMAIN.cmosIndex) : 0xff;
-  return size === 8 ? value : ((ones(size) & ~0xff) | value) >>> 0;
+  let value = 0;
+  for (let i = 0; i < size / 8; i++) value |= readByte(x, d, port + i) << (8 * i);
+  return value >>> 0;
 }
 
 /** Writes a port: only the two latches remember. */
 export function writePort(x: Xen, v: number, port: number, size: number, value: number): void {
   const d = x.domainOf(v);
   if (port === PCI_ADDRESS && size === 32) x.m.w32(d + DOMAIN.configLatch, value);
-  else if (port === CMOS_INDEX) x.m.w32(d + DOMAIN.cmosIndex, value & 0x7f);
+  else {
+    const byte = CMOS_INDEX - port;
+    if (byte >= 0 && byte < size / 8) x.m.w32(d + DOMAIN.cmosIndex, (value >>> (8 * byte)) & 0x7f);
+  }
 }

@@ -2,6 +2,7 @@
 
 import { VCPU } from '../cpu/vcpu.ts';
 import { fillHypercallPage } from './hypercall-page.ts';
+import { XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
 
 const MSR = {
@@ -20,6 +21,9 @@ const EFER_NX = 0x800,
 const PAT_LO = 0x00070406,
   PAT_HI = 0x00000501;
 const TWO_32 = 4294967296;
+const VECTOR_GP = 13;
+/** Registers the processor has and a PV guest has not: SYSENTER's, and those operating systems touch unasked. */
+const HARDWARE: ReadonlySet<number> = new Set([0x17, 0x2a, 0x79, 0x8b, 0x174, 0x175, 0x176]);
 
 /** Value of an MSR (low + high * 2^32), undefined when reading it is #GP. */
 export function readMsr(x: Xen, v: number, index: number): number | undefined {
@@ -37,10 +41,14 @@ export function readMsr(x: Xen, v: number, index: number): number | undefined {
     case MSR.HYPERCALL:
       return 0;
     default:
-      x.check('msr.readable', false, index);
+      if (!x.check('msr.readable', false, index) && HARDWARE.has(index >>> 0) && early(x, v, index)) return 0;
       return undefined;
   }
 }
+
+/** Kernels without a handler for #GP yet would die of reading a register that the processor has and Xen keeps: they read 0. */
+const early = (x: Xen, v: number, index: number): boolean =>
+  x.m.r32(xv(v) + XVCPU.traps + VECTOR_GP * 8 + 4) === 0 && x.check('msr.early', true, index);
 
 /** Writes an MSR; false when that is #GP. A write that changes nothing is allowed; the hypercall page is filled on request. */
 export function writeMsr(x: Xen, v: number, index: number, value: number): boolean {

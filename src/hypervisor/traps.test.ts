@@ -513,6 +513,14 @@ describe('privileged instructions', () => {
     expect(env.portIn(0x60, 32)).toBe(0xffffffff);
     env.portOut(0x70, 8, 0xff);
     expect(env.portIn(0x70, 8)).toBe(0x7f);
+    expect(env.portIn(0x70, 16)).toBe(0xff7f);
+    expect(env.portIn(0x6f, 32)).toBe(0xffff7fff);
+    env.portOut(0x6f, 16, 0x3500);
+    expect(env.portIn(0x70, 8)).toBe(0x35);
+    for (const port of [0x42, 0x43, 0x61]) {
+      env.portOut(port, 8, 0);
+      expect(env.portIn(port, 8)).toBe(0xff); // no virtual PIT
+    }
     env.portOut(0xcf8, 32, 0x80001234);
     expect(env.portIn(0xcf8, 32)).toBe(0x80001234);
   });
@@ -639,6 +647,39 @@ describe('callbacks and the failsafe', () => {
       FLAT_RING1_CS | 0x10000,
       2,
     ]);
+  });
+});
+
+describe('NMI', () => {
+  const nmi = (g: Guest) => {
+    g.x.m.w32(xv(g.v) + XVCPU.nmiPending, 1);
+    deliverPending(g.x, g.v);
+  };
+  it('masks events only if its slot says so, and is lost without a handler', () => {
+    const g = guest();
+    nmi(g);
+    expect(refusals(g.records())).toEqual(['nmi.handler']);
+    expect(g.x.m.r32(xv(g.v) + XVCPU.nmiPending)).toBe(0);
+    setTrapSlot(g.x, g.v, 2, 0, FLAT_RING1_CS, HANDLER);
+    setUpcallMask(g.x, g.v, 0);
+    nmi(g);
+    expect([g.reg(VCPU.eip), upcallMask(g.x, g.v)]).toEqual([HANDLER, 0]);
+    g.x.m.w32(xv(g.v) + XVCPU.nmiMasked, 0);
+    setTrapSlot(g.x, g.v, 2, 4, FLAT_RING1_CS, HANDLER);
+    nmi(g);
+    expect(upcallMask(g.x, g.v)).toBe(1);
+  });
+});
+
+describe('reading an MSR before there is a handler for #GP', () => {
+  it('gives 0 for what the processor has and Xen keeps', () => {
+    const g = guest([0x0f, 0x32]);
+    g.trap(13);
+    const env = g.env!;
+    expect(env.readSys('msr:0x174')).toBe(0);
+    expect(typeof env.readSys('msr:0x12345')).toBe('symbol');
+    setTrapSlot(g.x, g.v, 13, 0, FLAT_RING1_CS, HANDLER);
+    expect(typeof env.readSys('msr:0x174')).toBe('symbol');
   });
 });
 

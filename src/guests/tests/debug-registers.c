@@ -1,14 +1,82 @@
 /*
- * Debug registers, stored and returned: by hypercall, and by MOV, which is emulated.
+ * Debug registers: by hypercall, by MOV, which is emulated, and what they are for.
  *
  * - DR0-3 hold any 32-bit address. DR6 and DR7 have bits that are always 1.
  * - DR4 and DR5 are other names for DR6 and DR7.
  * - DR7 with GD is -EPERM; other registers are -ENODEV.
+ * - A store or any access to a watched address is #DB behind the instruction, with
+ *   the breakpoint's bit in DR6; bits stay until the guest clears them.
+ * - An instruction that is watched is #DB before it, in ring 1 and in ring 3. RF in
+ *   the frame lets it run once.
+ * - What MOV to SS meets waits for the end of the next instruction.
  */
 #include "harness.h"
 
 uint32_t read_dr7(void), read_dr0(void);
 void write_dr0(uint32_t value);
+void watched_store(uint32_t value), watched_load(uint32_t), watched_call(uint32_t), watched_ss(uint32_t);
+extern char behind_store[], behind_load[], at_call[], behind_nop[], user_watched[];
+extern volatile uint32_t watched;
+
+#define EFLAGS_RF 0x00010000u
+#define DR6_B0 1u
+#define DR7_L0_WRITE_DWORD 0x000D0001u
+#define DR7_L0_ACCESS_DWORD 0x000F0001u
+#define DR7_L0_EXECUTE 0x00000001u
+
+static void arm(const volatile void *address, uint32_t dr7) {
+  check_equal("DR0", HYPERVISOR_set_debugreg(0, va_of(address)), 0);
+  check_equal("DR6", HYPERVISOR_set_debugreg(6, 0), 0);
+  check_equal("DR7", HYPERVISOR_set_debugreg(7, dr7), 0);
+}
+static void met(const char *what) {
+  HYPERVISOR_set_debugreg(7, 0);
+  check((HYPERVISOR_get_debugreg(6) & 0xF) == DR6_B0, "%s: DR6 is 0x%x", what, HYPERVISOR_get_debugreg(6));
+}
+
+/* Goes on behind an instruction breakpoint, once. */
+static unsigned passed;
+static int pass(struct trap_frame *frame) {
+  if (frame->vector != VECTOR_DB) return 0;
+  passed++;
+  frame->eflags |= EFLAGS_RF;
+  return 1;
+}
+
+static void breakpoints(void) {
+  arm(&watched, DR7_L0_WRITE_DWORD);
+  expect_trap("store", watched_store, 0x600D, VECTOR_DB, 0, behind_store);
+  met("store");
+  check_equal("it was stored", watched, 0x600D);
+  arm(&watched, DR7_L0_WRITE_DWORD);
+  expect_no_trap("load of what stores are watched for", watched_load, 0);
+  HYPERVISOR_set_debugreg(7, 0);
+  arm(&watched, DR7_L0_ACCESS_DWORD);
+  expect_trap("load", watched_load, 0, VECTOR_DB, 0, behind_load);
+  met("load");
+  watched = read_ss();
+  arm(&watched, DR7_L0_ACCESS_DWORD);
+  expect_trap("MOV to SS", watched_ss, 0, VECTOR_DB, 0, behind_nop);
+  met("MOV to SS");
+}
+
+static void instructions(void) {
+  arm(at_call, DR7_L0_EXECUTE);
+  expect_trap("instruction", watched_call, 0, VECTOR_DB, 0, at_call);
+  met("instruction");
+  arm(at_call, DR7_L0_EXECUTE);
+  passed = 0;
+  trap_hook = pass;
+  expect_no_trap("with RF", watched_call, 0);
+  trap_hook = 0;
+  check_equal("stopped", passed, 1);
+  arm(user_watched, DR7_L0_EXECUTE);
+  struct caught trap = run_in_ring3(user_watched, 0);
+  check_equal("ring 3", trap.vector, VECTOR_DB);
+  check_equal("its eip", trap.eip, va_of(user_watched));
+  arm(0, 0);
+  expect_no_trap("disarmed", watched_call, 0);
+}
 
 #define DR6_ALWAYS_ONE 0xFFFF0FF0u
 #define DR7_ALWAYS_ONE 0x00000400u
@@ -32,4 +100,6 @@ TEST("debug-registers") {
   check_equal("DR7 with GD", HYPERVISOR_set_debugreg(7, DR7_GD), -EPERM);
   check_equal("set DR8", HYPERVISOR_set_debugreg(8, 0), -ENODEV);
   check_equal("get DR8", HYPERVISOR_get_debugreg(8), (uint32_t)-ENODEV);
+  breakpoints();
+  instructions();
 }

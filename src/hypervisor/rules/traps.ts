@@ -309,6 +309,16 @@ export const RULES_TRAPS = [
     'SYSENTER enters the callback the guest registered for it; without one it is #GP(0).',
     'SYSENTER는 게스트가 등록한 콜백으로 들어갑니다. 콜백이 없으면 #GP(0)입니다.',
   ],
+  [
+    'nmi.handler',
+    'An NMI needs a handler in slot 2 of the trap table; without one it is lost.',
+    'NMI에는 트랩 테이블 2번 칸의 핸들러가 필요합니다. 핸들러가 없으면 사라집니다.',
+  ],
+  [
+    'msr.early',
+    'No handler for #GP is registered yet, so that reading MSR {0:hex} must not fault: it reads as 0.',
+    '#GP 핸들러가 아직 없으므로 MSR {0:hex} 읽기가 예외가 되어서는 안 됩니다. 0으로 읽힙니다.',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_TRAPS = [
