@@ -152,9 +152,32 @@ describe('what needs a coprocessor', () => {
     ] as const) {
       const t = testMachine();
       t.m.w32(t.v + VCPU.cr0, 0x31 | bits);
-      t.code([0xdb, 0xe3]); // fninit
+      t.code([0xd8, 0xc0]); // fadd
       expect(runToHandler(t)).toMatchObject({ vector, eip: AT.code });
     }
+  });
+  it('can be looked for: nothing initialises, and words come back as all-ones', () => {
+    const find = [
+      'fninit',
+      'fnclex',
+      `fnstsw word [${AT.data}]`,
+      `fnstcw word [${AT.data + 4}]`,
+      'fnstsw ax',
+    ];
+    const t = testMachine();
+    t.frames.write32(AT.data, 0x5a5a5a5a);
+    t.program(...find, 'hlt');
+    t.run(9);
+    expect([t.frames.read32(AT.data), t.frames.read32(AT.data + 4) & 0xffff, t.reg('eax') & 0xffff]).toEqual([
+      0x5a5affff, 0xffff, 0xffff,
+    ]);
+    for (const line of find)
+      for (const bit of [4, 8]) {
+        const trapped = testMachine();
+        trapped.m.w32(trapped.v + VCPU.cr0, 0x31 | bit);
+        trapped.program(line);
+        expect(runToHandler(trapped)).toMatchObject({ vector: 7, eip: AT.code });
+      }
   });
   it('WAIT is #NM only with MP and TS', () => {
     for (const [bits, traps] of [

@@ -208,6 +208,7 @@ const SPEC_BITS: Readonly<Record<string, number>> = { b: 8, w: 16, d: 32, q: 64,
 const FIXED: Readonly<Record<string, string>> = {
   AL: 'al',
   CL: 'cl',
+  AX: 'ax',
   DX: 'dx',
   ES: 'es',
   CS: 'cs',

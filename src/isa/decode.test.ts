@@ -56,6 +56,16 @@ describe('prefixes', () => {
     expect(hex('0f 1e fb').form.mnemonic).toBe('nop');
   });
 
+  it('66, F2 and F3 are no prefixes of the fences and of CLFLUSH', () => {
+    for (const tail of ['0f ae e8', '0f ae f0', '0f ae f8', '0f ae 3b'])
+      for (const csD of [true, false]) {
+        expect(hex(tail, csD).invalid).toBeUndefined();
+        expect(hex(`67 2e ${tail} 00`, csD).invalid).toBeUndefined();
+        for (const prefix of ['66', 'f2', 'f3'])
+          expect(hex(`${prefix} ${tail}`, csD).invalid).toContain('no prefix');
+      }
+  });
+
   it('LOCK only what the table allows, with memory as destination', () => {
     expect(hex('f0 01 03')).toMatchObject({ lock: true, form: { mnemonic: 'add' } });
     expect(hex('f0 0f c7 0b')).toMatchObject({ form: { mnemonic: 'cmpxchg8b' } });

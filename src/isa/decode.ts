@@ -55,6 +55,7 @@ interface Spec {
 const FIXED_SPECS: Readonly<Record<string, Spec>> = {
   AL: { kind: FIXED, size: 'b', reg: 0 },
   CL: { kind: FIXED, size: 'b', reg: 1 },
+  AX: { kind: FIXED, size: 'w', reg: 0 },
   DX: { kind: FIXED, size: 'w', reg: 2 },
   eAX: { kind: FIXED, size: 'v', reg: 0 },
   eDX: { kind: FIXED, size: 'v', reg: 2 },
@@ -486,6 +487,9 @@ class Decoder {
 
 const TOO_LONG = `longer than ${MAX_LENGTH} bytes`;
 
+/** Opcode 0f ae: its forms have no 66, F2 or F3 before them, or are others that are not there. SDM vol. 2, 3.1.1.1 and the pages of the fences. */
+const GROUP_15 = 0x1ae;
+
 /** What remains to be refused once the operands are known. */
 function misuse(form: Form, operands: readonly Operand[], lock: boolean): string | undefined {
   if (lock) {
@@ -516,6 +520,8 @@ export function decode(fetch: (i: number) => number, csD: boolean): Insn {
     return COPROCESSOR[d.opcode] === 1 ? { ...insn, coprocessor: true } : insn;
   }
   const form = TABLE[id]!;
+  if (d.opcode === GROUP_15 && (d.rep !== 'none' || (d.opSize === 32) !== csD))
+    return d.refuse(`${form.mnemonic.toUpperCase()} takes no prefix 66, F2 or F3`);
   if (form.size === 16 || form.size === 32) d.opSize = form.size;
   const specs = SPECS[id]!;
   const operands: Operand[] = [];

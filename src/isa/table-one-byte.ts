@@ -284,6 +284,13 @@ export const ONE_BYTE_ROWS: readonly Row[] = [
   ['d6',        'salc',   '',          'salc', ''],
   ['d7',        'xlatb',  'BBb',       'xlat', '',  'implicit'],
 
+  // Of the floating-point unit only what programs use to find out that there is none, d9-df
+  ['d9 /7',     'fnstcw', 'Mw',        'fnstsw', ''],
+  ['db e2',     'fnclex', '',          'fninit', ''],
+  ['db e3',     'fninit', '',          'fninit', ''],
+  ['dd /7',     'fnstsw', 'Mw',        'fnstsw', ''],
+  ['df e0',     'fnstsw', 'AX',        'fnstsw', ''],
+
   // Loops, ports, near transfers, e0-ef
   ['e0',        'loopne', 'Jb',        'loopne', ''],
   ['e1',        'loope',  'Jb',        'loope', ''],

@@ -34,6 +34,8 @@ export const EXCLUDED: Readonly<Record<string, string>> = {
   sysret: 'depends on the vendor outside 64-bit mode',
   vmcall: 'enters the host hypervisor',
   vmmcall: 'enters the host hypervisor',
+  fninit: 'the host has a floating-point unit',
+  fnstsw: 'the host has a floating-point unit',
   rsm: 'depends on system management mode',
 };
 

@@ -243,6 +243,19 @@ define('wrmsr', '', (b) => {
 /** CR0.MP and CR0.TS together make WAIT trap. */
 define('fwait', '', (b) => b.faultIf(has(b, b.sys('cr0'), 0xa), NM));
 
+// There is no floating-point unit, and a program may ask: it initialises, stores the status over a known word and looks. Nobody answers, as on an
+// Intel386 without its coprocessor: initialising changes nothing, what is stored is the bus floating high. Intel387 DX manual, "Recognition".
+const noUnit = <V, W>(b: Builder<V, W>): void => {
+  const cr0 = b.sys('cr0');
+  b.faultIf(has(b, cr0, 4), NM);
+  b.faultIf(has(b, cr0, 8), NM);
+};
+define('fninit', '', (b) => noUnit(b));
+define('fnstsw', 'w', (b, dst) => {
+  noUnit(b);
+  dst.set(b.const(0xffff));
+});
+
 // What CPUID does not announce is not there: no RDTSCP, no XSAVE, no virtual machine to call, no performance counters.
 define('rdtscp', '', (b) => b.fault(UD));
 define('xgetbv', '', (b) => b.fault(UD));
