@@ -49,12 +49,20 @@ const brand = (leaf: number): CpuidLeaf => {
   return [word(BRAND, at), word(BRAND, at + 4), word(BRAND, at + 8), word(BRAND, at + 12)];
 };
 
-/** The answer of CPUID for a leaf (EAX) and subleaf (ECX) under a policy; leaves beyond the maximum answer zeros. */
+const HIGHEST = 7,
+  HIGHEST_EXTENDED = 0x80000008;
+
+/**
+ * The answer of CPUID for a leaf (EAX) and subleaf (ECX) under a policy. Beyond the maximum the bare processor answers like its highest basic
+ * leaf (SDM vol. 2, CPUID); a guest of Xen reads zeros there.
+ */
 export function cpuidLeaf(policy: number, leaf: number, subleaf: number): CpuidLeaf {
   const bare = policy !== CPUID_POLICY.pv;
+  const known = leaf >>> 0 <= HIGHEST || (leaf >>> 0 >= 0x80000000 && leaf >>> 0 <= HIGHEST_EXTENDED);
+  if (bare && !known) return cpuidLeaf(policy, HIGHEST, subleaf);
   switch (leaf >>> 0) {
     case 0:
-      return [bare ? 7 : 1, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4)];
+      return [bare ? HIGHEST : 1, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4)];
     case 1:
       return bare
         ? [SIGNATURE, CLFLUSH_QUADWORDS << 8, 0, COMMON | APIC | SEP | PSE36]
@@ -64,7 +72,7 @@ export function cpuidLeaf(policy: number, leaf: number, subleaf: number): CpuidL
     case 7:
       return bare && subleaf === 0 ? [0, 0, UMIP, 0] : ZERO;
     case 0x80000000:
-      return [0x80000008, 0, 0, 0];
+      return [HIGHEST_EXTENDED, 0, 0, 0];
     case 0x80000001:
       return [0, 0, 0, NX];
     case 0x80000002:

@@ -38,6 +38,8 @@ export abstract class DebugAccess extends SystemAccess {
   protected hits = 0;
   /** It was MOV SS or POP SS. */
   protected held = false;
+  /** The #DB under way is for access to a guarded register. */
+  protected guarded = false;
   private portsWatched = 0;
   private readonly addressOf = (n: number): number => this.m.r32(this.v + VCPU.dr + 4 * n);
 
@@ -94,6 +96,7 @@ export abstract class DebugAccess extends SystemAccess {
     this.noteDebug();
   }
   private raiseDebug(bits: number): never {
+    this.guarded = bits === DR6_BD;
     this.tellDebug(bits);
     this.raise(VECTOR_DB, undefined);
   }

@@ -240,8 +240,8 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
     this.again = false;
     if (this.resuming) this.i32[this.flagsAt] = this.i32[this.flagsAt]! | EFLAGS_RF;
     this.resuming = false;
-    // An instruction breakpoint leaves RF to its handler (SDM vol. 3, 17.3.1.1).
-    this.deliverEvent(this.faultVector !== VECTOR_DB);
+    // Of all faults only an instruction breakpoint leaves RF to its handler (SDM vol. 3, 17.3.1.1).
+    this.deliverEvent(this.faultVector !== VECTOR_DB || this.guarded);
   }
 
   interrupt(v: number, vector: number, kind: 'external' | 'nmi'): ExitReason {
@@ -297,6 +297,8 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
       severity = double ? DOUBLE_FAULT : second;
       fault = true;
       if (!double) continue;
+      // A page that was missing on the way is in CR2 whatever becomes of the fault (SDM vol. 3, 6.15, interrupt 14).
+      if (second === PAGE_FAULT && !this.pv) this.m.w32(this.v + VCPU.cr2, this.faultCr2);
       this.faultVector = VECTOR_DF;
       this.faultCode = 0;
       this.faultHasCode = true;
