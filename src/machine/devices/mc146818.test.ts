@@ -99,6 +99,31 @@ describe('the clock', () => {
     expect(get(12) & 0x90).toBe(0x90);
   });
 
+  it('has fifteen periodic rates, and none while the divider is held', () => {
+    const rates = [0, 256, 128, 8192, 4096, 2048, 1024, 512, 256, 128, 64, 32, 16, 8, 4, 2];
+    for (const [rs, hertz] of rates.entries()) {
+      const clock = new Bench();
+      for (const [r, v] of [
+        [10, 0x20 | rs],
+        [11, 0x42],
+      ] as const) {
+        clock.out(0x70, r);
+        clock.out(0x71, v);
+      }
+      let count = 0;
+      for (let i = 0; i < 16384; i++) {
+        clock.pass(Math.ceil(SECOND / 16384));
+        clock.out(0x70, 12);
+        if ((clock.in(0x71) & 0x40) !== 0) count++;
+      }
+      expect([rs, count]).toEqual([rs, hertz]);
+    }
+    set(10, 0x66);
+    set(11, 0x42);
+    b.pass(SECOND);
+    expect(get(12) & 0x40).toBe(0);
+  });
+
   it('says UIP before the second changes, and never while it is set', () => {
     const until = SECOND - (b.T % SECOND);
     b.pass(until - 250_000);

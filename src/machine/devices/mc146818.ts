@@ -34,6 +34,8 @@ const C_IRQF = 0x80,
   C_UF = 0x10;
 /** 244 µs of warning and 1984 µs of update. */
 const UPDATE_TICKS = 222_800;
+/** Bits 6-4 of register A: the crystal is one of 32768 Hz and the divider runs. */
+const DIVIDER_32768 = 2;
 /** 32768 Hz against 100 MHz. */
 const HZ = 256,
   PER = 781_250;
@@ -95,7 +97,8 @@ function fillMemorySizes({ m }: Chipset): void {
 }
 
 /** The divider runs and nobody sets the clock. */
-const running = ({ m }: Chipset): boolean => (m.r8(R + B) & B_SET) === 0 && ((m.r8(R + A) >> 4) & 7) === 2;
+const running = ({ m }: Chipset): boolean =>
+  (m.r8(R + B) & B_SET) === 0 && ((m.r8(R + A) >> 4) & 7) === DIVIDER_32768;
 
 /** Unix seconds at T. */
 const secondsAt = (c: Chipset, T: number): number =>
@@ -146,10 +149,12 @@ function thaw(c: Chipset, into: number): void {
 }
 
 // ---- flags ------------------------------------------------------------------------------------------------
-/** Clocks of 32768 Hz between periodic interrupts, 0 for none. */
+/** Clocks of 32768 Hz between periodic interrupts, 0 for none; rates 1 and 2 are those of 8 and 9 (table 5). */
 function period({ m }: Chipset): number {
-  const rs = m.r8(R + A) & 15;
-  return rs === 0 ? 0 : rs < 3 ? 128 >> (rs - 1) : 1 << (rs - 1);
+  const a = m.r8(R + A),
+    rs = a & 15;
+  const divided = ((a >> 4) & 7) === DIVIDER_32768;
+  return rs === 0 || !divided ? 0 : 1 << (rs < 3 ? rs + 6 : rs - 1);
 }
 const clockOf = (T: number): number => cycles(T, HZ, PER);
 
@@ -247,7 +252,7 @@ export function rtcWrite(c: Chipset, value: number): void {
     if (was) thaw(c, into);
   } else if (r === A || r === B) {
     const b = r === B && (value & B_SET) !== 0 ? value & ~B_UIE : value;
-    if (was && (r === A ? ((value >> 4) & 7) !== 2 : (value & B_SET) !== 0)) freeze(c);
+    if (was && (r === A ? ((value >> 4) & 7) !== DIVIDER_32768 : (value & B_SET) !== 0)) freeze(c);
     m.w8(R + r, r === A ? value & 0x7f : b);
     if (!running(c)) m.w64(R + RTC.anchor, c.T);
     else if (!was) thaw(c, into);

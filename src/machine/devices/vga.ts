@@ -35,13 +35,38 @@ const CRTC_MODE_3 = [
   0x1f, 0x96, 0xb9, 0xa3, 0xff,
 ] as const;
 
+const SEQUENCER_MODE_3 = [3, 0, 3, 0, 2] as const;
+const GRAPHICS_MODE_3 = [0, 0, 0, 0, 0, 0x10, 0x0e, 0, 0xff] as const;
+/** Palette, then mode control (text, blinking), overscan, plane enable, panning. */
+const ATTRIBUTE_MODE_3 = [
+  0, 1, 2, 3, 4, 5, 0x14, 7, 0x38, 0x39, 0x3a, 0x3b, 0x3c, 0x3d, 0x3e, 0x3f, 0x0c, 0, 0x0f, 8, 0,
+] as const;
+
 export function resetVga({ m }: Chipset): void {
   m.u8.fill(0, V, V + VGA.$size);
   m.w8(V + VGA.misc, 0x67);
   m.w8(V + VGA.dacMask, 0xff);
   m.w8(V + VGA.attributeIndex, 0x20);
   m.u8.set(CRTC_MODE_3, V + VGA.crtc);
+  m.u8.set(SEQUENCER_MODE_3, V + VGA.sequencer);
+  m.u8.set(GRAPHICS_MODE_3, V + VGA.graphics);
+  m.u8.set(ATTRIBUTE_MODE_3, V + VGA.attribute);
+  // 64 colours of two bits each: the low three bits of the number are the bright part of red, green and blue, the next three the dark part.
+  for (let n = 0; n < 64; n++)
+    for (let part = 0; part < 3; part++) {
+      const bright = (n >> (2 - part)) & 1,
+        dark = (n >> (5 - part)) & 1;
+      m.w8(V + VGA.dac + n * 3 + part, 42 * bright + 21 * dark);
+    }
 }
+
+/** Registers of the CRT controller and the status port lie at 3Dx, on a monochrome adapter at 3Bx; the other three answer nothing. */
+const elsewhere = ({ m }: Chipset, port: number): boolean => {
+  const low = port & 15;
+  if (low !== 4 && low !== 5 && low !== 10) return false;
+  const row = port & 0x3f0;
+  return row === ((m.r8(V + VGA.misc) & 1) !== 0 ? 0x3b0 : 0x3d0);
+};
 
 /** Bit 0 while nothing is drawn, bit 3 during the vertical retrace. Reading turns 3C0h back to its index. */
 function status(c: Chipset): number {
@@ -55,6 +80,7 @@ function status(c: Chipset): number {
 /** Ports 3B0h … 3DFh. */
 export function vgaRead(c: Chipset, port: number): number {
   const { m } = c;
+  if (elsewhere(c, port)) return 0xff;
   switch (port) {
     case 0x3c0:
       return m.r8(V + VGA.attributeIndex);
@@ -98,6 +124,7 @@ export function vgaRead(c: Chipset, port: number): number {
 
 export function vgaWrite(c: Chipset, port: number, value: number): void {
   const { m } = c;
+  if (elsewhere(c, port)) return;
   switch (port) {
     case 0x3c0:
       writeAttribute(c, value);
@@ -135,13 +162,20 @@ export function vgaWrite(c: Chipset, port: number, value: number): void {
       break;
     case 0x3b5:
     case 0x3d5:
-      m.w8(V + VGA.crtc + m.r8(V + VGA.crtcIndex), value);
+      writeCrtc(c, m.r8(V + VGA.crtcIndex), value);
       break;
     case 0x3ba:
     case 0x3da:
       m.w8(V + VGA.feature, value);
       break;
   }
+}
+
+/** Bit 7 of register 11h protects registers 0 to 7, but for bit 4 of 7, the line compare's. */
+function writeCrtc({ m }: Chipset, index: number, value: number): void {
+  const at = V + VGA.crtc + index;
+  if ((m.r8(V + VGA.crtc + 0x11) & 0x80) === 0 || index > 7) m.w8(at, value);
+  else if (index === 7) m.w8(at, (m.r8(at) & ~0x10) | (value & 0x10));
 }
 
 function writeAttribute({ m }: Chipset, value: number): void {
