@@ -29,8 +29,7 @@ export function checkDescriptor(lo: number, hi: number): readonly [lo: number, h
   if ((hi & TYPE) === 0) return [lo, hi];
   if ((hi & TYPE) !== 0x0c00 || (hi & 0xe0) !== 0) return undefined;
   const selector = lo >>> 16;
-  const known =
-    (selector & 4) !== 0 || selector >>> 3 < LAST_GUEST_GDT_INDEX || (selector & ~3) === (FLAT_RING1_CS & ~3);
+  const known = (selector & 4) !== 0 || selector >>> 3 < LAST_GUEST_GDT_INDEX || selector === FLAT_RING1_CS;
   if (!known) return undefined;
   // The gate keeps the DPL it asked for in its selector's RPL; the processor sees DPL 0, so that using it is #GP and Xen's business.
   const dpl = (hi & DPL) >>> 13;

@@ -678,6 +678,11 @@ describe('reading an MSR before there is a handler for #GP', () => {
     const env = g.env!;
     expect(env.readSys('msr:0x174')).toBe(0);
     expect(typeof env.readSys('msr:0x12345')).toBe('symbol');
+    expect(env.readSys('msr:0xce')).toBe(0); // CPUID faulting is not on offer
+    expect(typeof env.writeSys('msr:0xce', 0)).toBe('symbol');
+    expect([env.readSys('msr:0x140'), env.writeSys('msr:0x140', 0)]).toEqual([0, undefined]);
+    expect(typeof env.writeSys('msr:0x140', 1)).toBe('symbol');
+    expect(env.readSys('msr:0x1a0')).toBe(0x801801);
     setTrapSlot(g.x, g.v, 13, 0, FLAT_RING1_CS, HANDLER);
     expect(typeof env.readSys('msr:0x174')).toBe('symbol');
   });

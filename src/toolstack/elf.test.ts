@@ -134,6 +134,17 @@ describe('parameters of a kernel', () => {
     ];
     expect(parseKernel(makeElf({ notes })).virtBase).toBe(0xc0000000);
   });
+  it('reads what a kernel supports, and passes over notes for save and restore', () => {
+    const notes = [
+      ...STANDARD,
+      { type: 17, desc: num(0x8801) },
+      { type: 16, desc: num(1) },
+      { type: 13, desc: new Uint8Array(new Uint32Array([1, 0, 1, 0]).buffer) },
+      { type: 13, desc: new Uint8Array(new Uint32Array([1, 1]).buffer) },
+    ];
+    expect(parseKernel(makeElf({ notes }))).toMatchObject({ supportedFeatures: 0x8801, modStartPfn: true });
+    expect(parseKernel(makeElf())).toMatchObject({ supportedFeatures: 0, modStartPfn: false });
+  });
   it('split FEATURES into wished and required', () => {
     const notes = [...STANDARD, { type: 10, desc: text('!writable_page_tables|pae_pgdir_above_4gb') }];
     expect(parseKernel(makeElf({ notes }))).toMatchObject({
