@@ -45,11 +45,12 @@ define('bound', 'r a', (b, index, pair) => {
   const seg = (pair.operand as MemOperand).seg,
     size = b.opSize,
     at = pair.ea();
-  b.probe(seg, at, size / 4, 'r');
   const i = b.sx(index.get(), size);
+  // The lower bound refuses before the upper one is read.
   const lower = b.sx(b.load(seg, at, size), size);
+  b.faultIf(b.ltS(i, lower), BR);
   const upper = b.sx(b.load(seg, b.add(at, b.const(size / 8)), size), size);
-  b.faultIf(b.or(b.ltS(i, lower), b.ltS(upper, i)), BR);
+  b.faultIf(b.ltS(upper, i), BR);
 });
 
 define('int', 'r', (b, vector) => softwareInterrupt(b, vector.get(), 'int'));
