@@ -1,7 +1,7 @@
 // Far calls and jumps through call gates. Xen keeps every gate of a guest at DPL 0 and the DPL the guest meant in the RPL of the gate's
 // target, so that using one is #GP(selector) and comes here: the hardware must not switch to a stack the guest does not run on.
 
-import { SEG_L, SEG_P, SEG_S, SEGREG, VCPU } from '../cpu/vcpu.ts';
+import { SEG_DPL, SEG_L, SEG_P, SEG_S, SEGREG, VCPU } from '../cpu/vcpu.ts';
 import type { Insn, MemOperand, Operand } from '../isa/types.ts';
 import { bounceException, ESP } from './bounce.ts';
 import { privopRecord } from './emul-priv-op.ts';
@@ -9,10 +9,12 @@ import { copyFromGuest, copyToGuest, fields } from './guest-access.ts';
 import { fetchInstruction } from './instruction.ts';
 import {
   attrOf,
+  baseOf,
   checkStack,
   type Descriptor,
   isFault,
   isNull,
+  limitOf,
   readDescriptor,
   SEG,
   segAt,
@@ -27,6 +29,8 @@ const CALL_FAR = 'callf',
   JMP_FAR = 'jmpf';
 const GATE_TYPE = 0x0c,
   KERNEL_RPL = 1;
+/** Type bit of a data segment that grows downwards. */
+const EXPAND_DOWN = 4;
 const GP = 13,
   NP = 11,
   TS = 10,
@@ -52,7 +56,8 @@ function readGate(x: Xen, v: number, sel: number): Gate | undefined {
   const d = readDescriptor(x, v, sel);
   if (!d) return undefined;
   const attr = attrOf(d);
-  if ((attr & (SEG_S | 0xf)) !== GATE_TYPE) return undefined;
+  // A gate with a DPL of its own has not come through Xen's check.
+  if ((attr & (SEG_S | 0xf)) !== GATE_TYPE || (attr & SEG_DPL) !== 0) return undefined;
   const target = d.lo >>> 16;
   return {
     sel: target & 0xfffc,
@@ -89,7 +94,16 @@ function checkTarget(x: Xen, v: number, gate: Gate, cpl: number, jump: boolean):
     conforming = (attr & 4) !== 0;
   if ((attr & SEG_S) === 0 || (attr & 8) === 0 || (attr & SEG_L) !== 0) return raise(GP, code);
   if (dpl > cpl || (jump && !conforming && dpl !== cpl)) return raise(GP, code);
-  return (attr & SEG_P) === 0 ? raise(NP, code) : d;
+  if ((attr & SEG_P) === 0) return raise(NP, code);
+  return gate.offset > limitOf(d) ? raise(GP, 0) : d;
+}
+
+/** Do `bytes` below ESP lie within a stack segment? (Its limit counts from the other side in one that expands down.) */
+function stackRoom(attr: number, limit: number, esp: number, bytes: number): boolean {
+  const low = (esp - bytes) >>> 0,
+    last = (esp - 1) >>> 0;
+  if (low >= last) return false;
+  return (attr & EXPAND_DOWN) === 0 ? last <= limit : low > limit;
 }
 
 /** Pushes words in order (last one lowest) below `top`; the new ESP or a fault. */
@@ -114,13 +128,16 @@ function callInward(x: Xen, v: number, gate: Gate, ret: number): Raise | undefin
   const kernelSs = m.r32(xv(v) + XVCPU.kernelSs);
   const stack = checkStack(x, v, kernelSs, KERNEL_RPL);
   if (isFault(stack)) return raise(stack.vector === SS_FAULT ? SS_FAULT : TS, kernelSs & 0xfffc);
+  const top = m.r32(xv(v) + XVCPU.kernelSp);
+  if (!stackRoom(attrOf(stack), limitOf(stack), top, 4 * (4 + gate.words)))
+    return raise(SS_FAULT, kernelSs & 0xfffc);
   const at = (m.r32(segAt(v, SEG.ss) + SEGREG.base) + esp) >>> 0;
   const parameters = copyFromGuest(x, v, at, 4 * gate.words);
   if (!parameters) return raise(PF, 0, at);
   const words = [ss, esp];
   for (let i = gate.words - 1; i >= 0; i--) words.push(fields(parameters).getUint32(4 * i, true));
-  const base = (((stack.lo >>> 16) & 0xffff) | ((stack.hi & 0xff) << 16) | (stack.hi & 0xff000000)) >>> 0;
-  const sp = push(x, v, base, m.r32(xv(v) + XVCPU.kernelSp), [...words, cs, ret]);
+  const base = baseOf(stack);
+  const sp = push(x, v, base, top, [...words, cs, ret]);
   if (isRaise(sp)) return sp;
   setSegment(x, v, SEG.ss, kernelSs, stack);
   m.w32(v + ESP, sp);
@@ -151,6 +168,9 @@ function transfer(x: Xen, v: number, insn: Insn, code: number): Raise | undefine
     const fault = callInward(x, v, gate, ret);
     if (fault) return fault;
   } else if (!jump) {
+    const own = segAt(v, SEG.ss);
+    if (!stackRoom(m.r32(own + SEGREG.attr), m.r32(own + SEGREG.limit), m.r32(v + ESP), 8))
+      return raise(SS_FAULT, 0);
     const sp = push(x, v, m.r32(segAt(v, SEG.ss) + SEGREG.base), m.r32(v + ESP), [
       selectorOf(x, v, SEG.cs),
       ret,

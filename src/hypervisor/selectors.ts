@@ -71,7 +71,7 @@ export function readDescriptor(x: Xen, v: number, sel: number): Descriptor | nul
 export const attrOf = (d: Descriptor): number => ((d.hi >>> 8) & 0xff) | (((d.hi >>> 20) & 0xf) << 8);
 export const baseOf = (d: Descriptor): number =>
   (((d.lo >>> 16) & 0xffff) | ((d.hi & 0xff) << 16) | (d.hi & 0xff000000)) >>> 0;
-const limitOf = (d: Descriptor): number => {
+export const limitOf = (d: Descriptor): number => {
   const raw = (d.lo & 0xffff) | (d.hi & 0xf0000);
   return d.hi & 0x800000 ? ((raw << 12) | 0xfff) >>> 0 : raw;
 };

@@ -595,6 +595,26 @@ describe('call gates', () => {
     h.trap(13, TRAP_KIND.exception, 0x10);
     expect([h.reg(VCPU.eip), h.reg(ESP)]).toEqual([HANDLER, esp]);
   });
+  it('are refused at the call when the target or the stack does not reach that far', () => {
+    const g = guest([0x9a, 0, 0, 0, 0, 0x13, 0]);
+    setTrapSlot(g.x, g.v, 13, 0, FLAT_RING1_CS, HANDLER + 8);
+    setTrapSlot(g.x, g.v, 12, 0, FLAT_RING1_CS, HANDLER + 12);
+    openToRing3(g);
+    toRing3(g);
+    const small = [0x18, 0x00000fff, 0x0040ba00] as const;
+    gdt(g, [0x10, 0x001b0000 | (HANDLER & 0xffff), (HANDLER & 0xffff0000) | 0x8c00], small);
+    g.trap(13, TRAP_KIND.exception, 0x10);
+    expect(g.read(g.reg(ESP), 2)).toEqual([0, BASE]);
+    expect(g.reg(VCPU.eip)).toBe(HANDLER + 8);
+    // A kernel stack whose segment begins only above it.
+    toRing3(g);
+    g.reg(VCPU.eip, BASE);
+    gdt(g, gate(0x10, 3, 2), [0x20, 0x0000ffff, 0x00cdb700]);
+    g.x.m.w32(xv(g.v) + XVCPU.kernelSs, 0x21);
+    g.trap(13, TRAP_KIND.exception, 0x10);
+    expect(g.read(KSTACK - 24, 2)).toEqual([0x20, BASE]); // #SS; the limit does not count for its frame
+    expect(g.reg(VCPU.eip)).toBe(HANDLER + 12);
+  });
   it('whose DPL is too low stay #GP', () => {
     const g = guest([0x9a, 0, 0, 0, 0, 0x13, 0]);
     setTrapSlot(g.x, g.v, 13, 0, FLAT_RING1_CS, HANDLER + 8);
