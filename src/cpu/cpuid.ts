@@ -34,6 +34,7 @@ const DE = 1 << 2,
   SEP = 1 << 11,
   PGE = 1 << 13,
   CMOV = 1 << 15,
+  PAT = 1 << 16,
   PSE36 = 1 << 17,
   CLFSH = 1 << 19;
 const COMMON = DE | PSE | TSC | MSR | PAE | CX8 | PGE | CMOV | CLFSH;
@@ -65,7 +66,7 @@ export function cpuidLeaf(policy: number, leaf: number, subleaf: number): CpuidL
       return [bare ? HIGHEST : 1, word(VENDOR, 0), word(VENDOR, 8), word(VENDOR, 4)];
     case 1:
       return bare
-        ? [SIGNATURE, CLFLUSH_QUADWORDS << 8, 0, COMMON | APIC | SEP | PSE36]
+        ? [SIGNATURE, CLFLUSH_QUADWORDS << 8, 0, COMMON | APIC | SEP | PAT | PSE36]
         : [SIGNATURE, CLFLUSH_QUADWORDS << 8, HYPERVISOR >>> 0, COMMON | SEP];
     case 2: // no cache described
       return bare ? [1, 0, 0, 0] : ZERO;

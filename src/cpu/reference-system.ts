@@ -59,6 +59,13 @@ const PDPTE_RESERVED_LO = 0x1e6;
 
 /** Bit of leaf 1, EDX. */
 const CPUID_APIC = 1 << 9;
+/** Bit of leaf 80000001h, EDX. */
+const CPUID_NX = 1 << 20;
+/** IA32_MISC_ENABLE: bit 22 makes leaf 0 answer 2, bit 34 takes execute-disable away. */
+const MSR_MISC_ENABLE = 0x1a0,
+  MISC_LIMIT_CPUID = 1 << 22,
+  LIMITED_CPUID = 2,
+  MISC_XD_DISABLE = 1 << 2;
 /** MSRs of the bare processor, and where the vCPU record keeps them. */
 const MSR_TSC = 0x10,
   MSR_APIC_BASE = 0x1b,
@@ -336,7 +343,8 @@ export abstract class SystemAccess extends MemoryAccess {
       this.syncTime();
       m.w64(v + VCPU.tscOffset, (value.hi >>> 0) * TWO_32 + (value.lo >>> 0) - m.r64(HEADER + MACHINE.T));
     } else if (index === (MSR_EFER | 0)) {
-      if ((value.lo & ~EFER_NXE) !== 0 || value.hi !== 0) this.raise(VECTOR_GP, 0);
+      const allowed = !this.pv && this.xdDisabled() ? 0 : EFER_NXE;
+      if ((value.lo & ~allowed) !== 0 || value.hi !== 0) this.raise(VECTOR_GP, 0);
       m.w32(v + VCPU.efer, value.lo);
       this.flushTlb();
     } else {
@@ -351,12 +359,24 @@ export abstract class SystemAccess extends MemoryAccess {
   cpuid(leaf: number, subleaf: number): readonly [number, number, number, number] {
     const own = this.env?.cpuid?.(leaf >>> 0, subleaf >>> 0);
     const [a, b, c, d] = own ?? cpuidLeaf(this.m.r32(this.v + VCPU.cpuidPolicy), leaf, subleaf);
-    return [a | 0, b | 0, c | 0, leaf === 1 && this.apicOff() ? d & ~CPUID_APIC : d | 0];
+    if (this.env !== undefined || this.pv) return [a | 0, b | 0, c | 0, d | 0];
+    const top = leaf === 0 && (this.switches(0) & MISC_LIMIT_CPUID) !== 0 ? LIMITED_CPUID : a | 0;
+    return [top, b | 0, c | 0, d & ~this.hidden(leaf >>> 0)];
   }
-  /** CPUID does not announce a local APIC that IA32_APIC_BASE has disabled. SDM vol. 3, 10.4.3. */
-  private apicOff(): boolean {
-    const base = this.env === undefined && !this.pv ? this.bus?.readMsr(MSR_APIC_BASE) : undefined;
-    return base !== undefined && (base[0] & 0x800) === 0;
+  /** Features of a leaf's EDX that are turned off: a disabled local APIC (SDM vol. 3, 10.4.3), execute-disable (vol. 4, IA32_MISC_ENABLE). */
+  private hidden(leaf: number): number {
+    if (leaf === 1) {
+      const base = this.bus?.readMsr(MSR_APIC_BASE);
+      return base !== undefined && (base[0] & 0x800) === 0 ? CPUID_APIC : 0;
+    }
+    return leaf === 0x80000001 && this.xdDisabled() ? CPUID_NX : 0;
+  }
+  private xdDisabled(): boolean {
+    return (this.switches(1) & MISC_XD_DISABLE) !== 0;
+  }
+  /** A half of IA32_MISC_ENABLE. */
+  private switches(half: 0 | 1): number {
+    return this.bus?.readMsr(MSR_MISC_ENABLE)?.[half] ?? 0;
   }
   /** Translations are coherent: a store to a table has dropped them already. */
   invalidate(_addr: number): void {}

@@ -72,8 +72,8 @@ describe('identity', () => {
     expect(leaf(0)).toEqual([7, 0x756e6547, 0x6c65746e, 0x49656e69]);
     const [, , ecx, edx] = leaf(1);
     expect(ecx).toBe(0);
-    // DE PSE TSC MSR PAE CX8 APIC SEP PGE CMOV PSE-36 CLFSH; no FPU, VME, MCE, MTRR, MMX, SSE
-    expect(edx! >>> 0).toBe(0x000aab7c);
+    // DE PSE TSC MSR PAE CX8 APIC SEP PGE CMOV PAT PSE-36 CLFSH; no FPU, VME, MCE, MTRR, MMX, SSE
+    expect(edx! >>> 0).toBe(0x000bab7c);
     expect(leaf(7)).toEqual([0, 0, 4, 0]);
     expect(leaf(0x80000001)[3]).toBe(0x100000);
     expect(leaf(6)).toEqual([0, 0, 0, 0]);

@@ -284,6 +284,40 @@ describe('a bare machine', () => {
     }
   });
 
+  it('lets IA32_MISC_ENABLE limit CPUID and take execute-disable away (SDM vol. 4, table 2-2)', () => {
+    const run = boot(
+      kernel(
+        [
+          // a gate for #GP like those for 20h on
+          `mov eax, dword [${IDT + 0x100}]`,
+          `mov dword [${IDT + 13 * 8}], eax`,
+          `mov eax, dword [${IDT + 0x104}]`,
+          `mov dword [${IDT + 13 * 8 + 4}], eax`,
+          'mov ecx, 0x1a0',
+          'rdmsr',
+          'or eax, 0x400000',
+          'or edx, 4',
+          'wrmsr',
+          'xor eax, eax',
+          'cpuid',
+          'mov esi, eax',
+          'mov eax, 0x80000001',
+          'cpuid',
+          'mov edi, edx',
+          'mov ecx, 0xc0000080',
+          'mov eax, 0x800',
+          'xor edx, edx',
+          'wrmsr',
+          `out ${EXIT}, al`,
+        ],
+        [...say('#'), `out ${EXIT}, al`],
+      ),
+    );
+    run.timeline.run({});
+    const r = (n: number): number => run.machine.m.r32(BSP + VCPU.gpr + 4 * n);
+    expect([run.console(), r(6), r(7) & 0x100000]).toEqual(['#', 2, 0]);
+  });
+
   it('has halted when nothing can wake it', () => {
     for (const lines of [
       ['cli', 'hlt'],

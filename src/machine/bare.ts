@@ -19,6 +19,7 @@ import { picLine, resetPics } from './devices/i8259.ts';
 import { acknowledge, IRQ, setIrq, updateIntr } from './devices/interrupts.ts';
 import { resetIoapic } from './devices/ioapic.ts';
 import { resetRtc, rtcDeadline, syncRtc } from './devices/mc146818.ts';
+import { resetMsrs } from './devices/msr.ts';
 import { end, RESET } from './devices/system-control.ts';
 import { expect, resetUart, uartDeadline, uartTick } from './devices/uart16550.ts';
 import { resetVga } from './devices/vga.ts';
@@ -124,6 +125,7 @@ function resetDevices(c: Chipset): void {
   resetApic(c, true);
   resetIoapic(c);
   resetVga(c);
+  resetMsrs(c);
 }
 
 // ---- the one door -----------------------------------------------------------------------------------------

@@ -17,6 +17,7 @@ import { elcrRead, elcrWrite, MASTER, picRead, picWrite, SLAVE } from './devices
 import { IRQ, setIrq, updateIntr } from './devices/interrupts.ts';
 import { IOAPIC_PAGE, ioapicEoi, ioapicRead, ioapicWrite } from './devices/ioapic.ts';
 import { rtcRead, rtcSelect, rtcWrite } from './devices/mc146818.ts';
+import { readMsr, writeMsr } from './devices/msr.ts';
 import { configAddress, writeConfigAddress } from './devices/pci.ts';
 import {
   read61,
@@ -86,10 +87,11 @@ export class BareBus implements Bus {
   }
 
   readMsr(index: number): readonly [number, number] | undefined {
-    return index === MSR_APIC_BASE ? readApicBase(this.c) : undefined;
+    return index === MSR_APIC_BASE ? readApicBase(this.c) : readMsr(this.c, index);
   }
   writeMsr(index: number, lo: number, hi: number): boolean {
-    if (index !== MSR_APIC_BASE || !writeApicBase(this.c, lo, hi)) return false;
+    if (index !== MSR_APIC_BASE) return writeMsr(this.c, index, lo, hi);
+    if (!writeApicBase(this.c, lo, hi)) return false;
     updateIntr(this.c);
     return true;
   }

@@ -13,6 +13,7 @@ import { COUNTER } from './i8254.ts';
 import { PIC } from './i8259.ts';
 import { IOAPIC } from './ioapic.ts';
 import { RTC } from './mc146818.ts';
+import { MSRS } from './msr.ts';
 import { Bench } from './testing.ts';
 import { UART } from './uart16550.ts';
 import { VGA } from './vga.ts';
@@ -30,6 +31,7 @@ describe('the records of the devices', () => {
       [AT.apic, APIC.$size],
       [AT.ioapic, IOAPIC.$size],
       [AT.fwcfg, FW_CFG.$size],
+      [AT.msr, MSRS.$size],
       [AT.vga, VGA.$size],
     ] as const;
     expect(ends.map(([at]) => at)).toEqual(Object.values(AT));
@@ -53,6 +55,28 @@ describe('the firmware configuration device (QEMU, docs/specs/fw_cfg)', () => {
     expect(item(b, 0x19, 4)).toEqual([0, 0, 0, 0]);
     expect(item(b, 0x4003, 3)).toEqual([0, 0, 0x30]);
     expect(b.bus.portIn(0x510, 16)).toBe(0x4003);
+  });
+});
+
+describe('model-specific registers of the processor', () => {
+  it('hold the memory types of pages, and no type that does not exist (SDM vol. 3, 11.12.4)', () => {
+    const b = new Bench();
+    expect(b.bus.readMsr(0x277)).toEqual([0x00070406, 0x00070406]);
+    expect(b.bus.writeMsr(0x277, 0x07070707, 0x01040500)).toBe(true);
+    for (const bad of [2, 3, 8, 0x86])
+      for (const [lo, hi] of [
+        [bad << 16, 0],
+        [0, bad << 8],
+      ] as const)
+        expect(b.bus.writeMsr(0x277, lo, hi)).toBe(false);
+    expect(b.bus.readMsr(0x277)).toEqual([0x07070707, 0x01040500]);
+  });
+  it('keep the switches of IA32_MISC_ENABLE and their read-only neighbours (SDM vol. 4, table 2-2)', () => {
+    const b = new Bench();
+    expect(b.bus.readMsr(0x1a0)).toEqual([0x1881, 0]);
+    expect(b.bus.writeMsr(0x1a0, 0x00c50009, 4)).toBe(true);
+    expect(b.bus.readMsr(0x1a0)).toEqual([0x00c51889, 4]);
+    expect([b.bus.readMsr(0x1a1), b.bus.writeMsr(0x1a1, 0, 0)]).toEqual([undefined, false]);
   });
 });
 

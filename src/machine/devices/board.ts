@@ -22,6 +22,7 @@ export const AT = {
   apic: DEVICES + 0x1000,
   ioapic: DEVICES + 0x1400,
   fwcfg: DEVICES + 0x1600,
+  msr: DEVICES + 0x1700,
   vga: DEVICES + 0x2000,
 } as const;
 
