@@ -13,6 +13,7 @@ import {
   XVCPU,
   xv,
 } from './state.ts';
+import { auditEvents } from './audit-events.ts';
 import { Frames } from '../memory/frames.ts';
 import type { Memory } from '../memory/memory.ts';
 import { VCPU, VCPU_MODE } from '../cpu/vcpu.ts';
@@ -76,7 +77,7 @@ export function auditMachine(m: Memory): string[] {
   grants(m, frames, t);
   for (let mfn = 1; mfn < m.nrFrames; mfn++) compare(m, mfn, t);
   reservations(m, t);
-  return t.problems;
+  return [...t.problems, ...auditEvents(m, frames)];
 }
 
 const use = (t: Tally, mfn: number, type: number): void => {

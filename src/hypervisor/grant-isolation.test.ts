@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { PAGE_SIZE } from '../memory/map.ts';
-import { DOMID_SELF } from './abi/domid.ts';
+import { DOMID_INVALID, DOMID_SELF, DOMID_XEN } from './abi/domid.ts';
 import {
   GNTMAP_application_map,
   GNTMAP_contains_pte,
@@ -14,6 +14,7 @@ import {
   GTF_sub_page,
   GTF_writing,
 } from './abi/grant.ts';
+import { destroyDomain } from './domain.ts';
 import { type EventBench, eventBench, type Guest } from './events-testing.ts';
 import {
   flagsOf,
@@ -326,6 +327,23 @@ describe('isolation of grants (§14)', () => {
     expect(unmap(b, c, c.va(0), m.handle)).toBe(0);
     expect(x.m.r16(pageAt(a.other) + PAGE.owner)).toBe(0x7ff4);
   });
+});
+
+it('50: a frame that Xen shared with a dead domain, and that others still map, belongs to no later domain of its number', () => {
+  const { b, a, c, x } = pair();
+  const shared = [DOMAIN.sharedInfoMfn, DOMAIN.grantFrames].map((field) => x.m.r32(a.d + field));
+  for (const [i, mfn] of shared.entries()) {
+    grant(b, a, REF + i, GTF_permit_access, c.domid, mfn);
+    expect(map(b, c, c.va(i), HOST, REF + i, a.domid).status).toBe(0);
+  }
+  destroyDomain(x, a.d);
+  const again = b.guest({ domid: a.domid });
+  for (const [i, mfn] of shared.entries()) {
+    expect([c.slot(i).lo >>> 12, x.m.r16(pageAt(mfn) + PAGE.owner)]).toEqual([mfn, DOMID_XEN]);
+    expect([getPage(x, mfn, again.d), getPage(x, mfn, c.d)]).toEqual([false, false]);
+    expect(unmap(b, c, c.va(i), i)).toBe(0);
+    expect(x.m.r16(pageAt(mfn) + PAGE.owner)).toBe(DOMID_INVALID);
+  }
 });
 
 /** GNTTABOP_copy of 16 bytes from a grant to a frame of one's own; the status. */

@@ -46,6 +46,8 @@ const LIFE = 20_000,
 const REARM = 16;
 /** Its answer is whatever the guest has stored. */
 const VALUE = 'get_debugreg';
+/** Which word of a grant_table_op is the number of elements. */
+const COUNT = 3;
 const TOOLSTACK = { domid: 0, privileged: true };
 const GPR = (n: number): number => VCPU.gpr + 4 * n;
 
@@ -265,9 +267,12 @@ export class Hostile {
     if (m.r32(g.d + DOMAIN.state) <= DOMAIN_STATE.running) this.judge(g, c);
   }
 
-  /** Answers that are no negative number but refuse all the same. */
+  /**
+   * Answers that are no negative number but refuse all the same. Of calls with more elements only the last status is Xen's for certain: the list
+   * may lie in the guest's own grant table, which a later element changes.
+   */
   private judge(g: Guest, c: Call): void {
-    if (this.refusedNow || c.status === undefined) return;
+    if (this.refusedNow || c.status === undefined || c.args[COUNT] !== 1) return;
     const { x } = this.machine;
     const bytes = copyFromGuest(x, g.v, c.status.at, 2);
     const status = bytes ? fields(bytes).getInt16(0, true) : 0;

@@ -144,12 +144,16 @@ export function shareXenFrame(x: Xen, mfn: number): void {
   x.m.w32(page + PAGE.type, (PGT_writable_page | 1) >>> 0);
 }
 
-/** Drops Xen's own reference on a frame of Xen's; the frame is free when no guest maps it any more. d: whom it was charged to, or 0. */
+/**
+ * Drops Xen's own reference on a frame of Xen's; the frame is free when no guest maps it any more. Until then it serves nobody: a later domain
+ * of the number it served must not find it its own. d: whom it was charged to, or 0.
+ */
 export function freeXenFrame(x: Xen, mfn: number, d: number): void {
   const { m } = x;
   if (d !== 0) m.w32(d + DOMAIN.xenFrames, m.r32(d + DOMAIN.xenFrames) - 1);
   const page = pageAt(mfn);
   if ((m.r16(page + PAGE.flags) & PAGE_XENHEAP) !== 0) m.w32(page + PAGE.type, m.r32(page + PAGE.type) - 1);
+  m.w32(page + PAGE.link, INVALID_MFN);
   dropAllocation(x, mfn);
 }
 
