@@ -46,7 +46,8 @@ export function setDebugreg(x: Xen, v: number, reg: number, value: number): numb
     value = ((value & ~DR7_RESERVED) | DR7_FORCED) >>> 0;
     if ((value & DR7_ENABLE) !== 0 && (x.m.r32(v + VCPU.cr4) & CR4_DE) === 0) {
       for (let i = 0; i < 4; i++) {
-        const io = ((value >>> (16 + 4 * i)) & 3) === DR7_RW_IO && ((value >>> (2 * i)) & 3) !== 0;
+        // Whether this breakpoint is enabled does not matter as soon as any is.
+        const io = ((value >>> (16 + 4 * i)) & 3) === DR7_RW_IO;
         if (io && !x.check('debugreg.io-breakpoint', false, value, i)) return -ERRNO.EPERM;
       }
     }

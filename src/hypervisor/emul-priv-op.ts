@@ -40,7 +40,8 @@ const EMULATED: Readonly<Record<string, 'kernel' | 'iopl' | 'port' | 'tsc' | 'an
 
 const CR0_TS = 8,
   CR4_TSD = 4;
-const CR4_GUEST = 0x4 | 0x8 | 0x40000,
+/** TSD and DE; OSXSAVE would be the guest's too if CPUID announced XSAVE. */
+const CR4_GUEST = 0x4 | 0x8,
   CR4_VISIBLE = 0x20 | 0x40 | 0x200 | 0x400;
 const VECTOR_PF = 14;
 

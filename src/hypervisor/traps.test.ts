@@ -503,7 +503,7 @@ describe('privileged instructions', () => {
     expect(g.reg(VCPU.cr0) & 8).toBe(8);
     expect(typeof env.writeSys('cr0', 0)).toBe('symbol');
     env.writeSys('cr4', 0xffffffff);
-    expect(env.readSys('cr4')).toBe(0x4066c);
+    expect(env.readSys('cr4')).toBe(0x66c);
     expect(env.writeSys('dr0', 0x1234)).toBeUndefined();
     expect(env.readSys('dr0')).toBe(0x1234);
     expect(typeof env.portIn(0x60, 8)).toBe('symbol');
@@ -667,6 +667,20 @@ describe('callbacks and the failsafe', () => {
       FLAT_RING1_CS | 0x10000,
       2,
     ]);
+  });
+});
+
+describe('DR7', () => {
+  it('takes I/O breakpoints with CR4.DE only, enabled or not, once any breakpoint is enabled', () => {
+    const g = guest([0x0f, 0x20, 0xe0]);
+    expect(g.call(8, 7, 0x00200000)).toBe(0); // nothing is enabled
+    expect(g.call(8, 7, 0x00200001)).toBe(-1); // 0 is, 1 waits for ports
+    expect(g.call(9, 7)).toBe(0x00200400);
+    g.reg(VCPU.eip, BASE);
+    setTrapSlot(g.x, g.v, 13, 0, FLAT_RING1_CS, HANDLER);
+    g.trap(13);
+    g.env!.writeSys('cr4', 8);
+    expect(g.call(8, 7, 0x00200001)).toBe(0);
   });
 });
 
