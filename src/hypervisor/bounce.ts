@@ -185,26 +185,26 @@ export function returnTo(x: Xen, v: number, cs: number, ss: number, depth = 0): 
     const fault = isFault(code) ? code : (stack as SegmentFault);
     m.w32(segAt(v, SEG.cs) + SEGREG.sel, cs & 0xffff);
     m.w32(segAt(v, SEG.ss) + SEGREG.sel, ss & 0xffff);
-    returnFault(x, v, fault.vector, fault.code, depth);
+    returnFault(x, v, fault, depth);
     return;
   }
   setSegment(x, v, SEG.cs, cs, code);
   setSegment(x, v, SEG.ss, ss, stack);
   if (m.r32(v + VCPU.eip) > m.r32(segAt(v, SEG.cs) + SEGREG.limit)) {
-    returnFault(x, v, 13, 0, depth);
+    returnFault(x, v, { vector: VECTOR_GP, code: 0 }, depth);
     return;
   }
   dropInnerSegments(x, v, cs & 3);
 }
 
 /** The return instruction itself faulted: an ordinary exception in the target's context. */
-function returnFault(x: Xen, v: number, vector: number, code: number, depth = 0): void {
+function returnFault(x: Xen, v: number, { vector, code, cr2 }: SegmentFault, depth: number): void {
   if (depth >= MAX_NESTED_FAULTS) {
     crash(x, v, 'bounce.handler-unreachable', selectorOf(x, v, SEG.cs), x.m.r32(v + VCPU.eip));
     return;
   }
   x.check('return.loadable', false, selectorOf(x, v, SEG.cs), x.m.r32(v + VCPU.eip), vector, code);
-  bounceException(x, v, vector, code, 0, depth + 1);
+  bounceException(x, v, vector, code, cr2 ?? 0, depth + 1);
 }
 
 /**

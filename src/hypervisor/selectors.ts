@@ -4,6 +4,7 @@
 import { SEG_DB, SEG_DPL, SEG_L, SEG_NULL, SEG_P, SEG_S, SEGREG, VCPU } from '../cpu/vcpu.ts';
 import { INVALID_MFN } from '../memory/addresses.ts';
 import { mapLdtPage } from './descriptors.ts';
+import { XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
 
 /** Positions of segment registers in VCPU.seg. */
@@ -30,10 +31,13 @@ export interface Descriptor {
 export interface SegmentFault {
   readonly vector: number;
   readonly code: number;
+  /** Of a page fault: where. */
+  readonly cr2?: number;
 }
 const GP = 13,
   NP = 11,
-  SS = 12;
+  SS = 12,
+  PF = 14;
 /** The accessed bit in the high word of a code or data descriptor. */
 const ACCESSED = 0x100;
 
@@ -47,14 +51,26 @@ export const inKernel = (x: Xen, v: number): boolean => cplOf(x, v) === 1;
 export const fixRpl = (sel: number): number => ((sel & 3) === 0 ? (sel & 0xffff) | 1 : sel & 0xffff);
 export const isNull = (sel: number): boolean => (sel & 0xfffc) === 0;
 
+/** Is the descriptor of `sel` within its table's limit? */
+function insideTable(x: Xen, v: number, sel: number): boolean {
+  const local = (sel & 4) !== 0;
+  if (local && (x.m.r32(v + VCPU.ldtr + SEGREG.attr) & SEG_NULL) !== 0) return false;
+  return (sel & 0xfff8) + 7 <= x.m.r32(v + (local ? VCPU.ldtr + SEGREG.limit : VCPU.gdtrLimit));
+}
+
+/** What a return raises for a selector without a descriptor: a page fault at the guest's own LDT if only its page is missing. */
+function missing(x: Xen, v: number, sel: number): SegmentFault {
+  if ((sel & 4) !== 0 && insideTable(x, v, sel))
+    return { vector: PF, code: 0, cr2: (x.m.r32(xv(v) + XVCPU.ldtBase) + (sel & 0xfff8)) >>> 0 };
+  return { vector: GP, code: sel & 0xfffc };
+}
+
 /** Machine address of a selector's descriptor behind the system window; -1 when it lies beyond its table or nothing is mapped there. */
 function descriptorAt(x: Xen, v: number, sel: number): number {
   const { m } = x;
   const offset = sel & 0xfff8;
   const local = (sel & 4) !== 0;
-  if (local && (m.r32(v + VCPU.ldtr + SEGREG.attr) & SEG_NULL) !== 0) return -1;
-  const limit = m.r32(v + (local ? VCPU.ldtr + SEGREG.limit : VCPU.gdtrLimit));
-  if (offset + 7 > limit) return -1;
+  if (!insideTable(x, v, sel)) return -1;
   const slot = (offset >>> 12) + (local ? 16 : 0);
   let mfn = m.r32(v + VCPU.window + 4 * slot);
   if (mfn === INVALID_MFN && local && mapLdtPage(x, v, slot - 16)) mfn = m.r32(v + VCPU.window + 4 * slot);
@@ -103,7 +119,7 @@ export function checkCode(x: Xen, v: number, sel: number): Descriptor | SegmentF
   const d = readDescriptor(x, v, sel);
   const code = sel & 0xfffc,
     rpl = sel & 3;
-  if (!d) return { vector: GP, code };
+  if (!d) return missing(x, v, sel);
   const attr = attrOf(d),
     dpl = (attr & SEG_DPL) >> 5;
   if ((attr & SEG_S) === 0 || (attr & 8) === 0 || (attr & SEG_L) !== 0) return { vector: GP, code };
@@ -117,7 +133,7 @@ export function checkStack(x: Xen, v: number, sel: number, cpl: number): Descrip
   if (isNull(sel)) return { vector: GP, code: 0 };
   const d = readDescriptor(x, v, sel);
   const code = sel & 0xfffc;
-  if (!d) return { vector: GP, code };
+  if (!d) return missing(x, v, sel);
   const attr = attrOf(d);
   if ((sel & 3) !== cpl || (attr & SEG_S) === 0 || (attr & 0xa) !== 2 || (attr & SEG_DPL) >> 5 !== cpl)
     return { vector: GP, code };

@@ -236,6 +236,26 @@ describe('every return to the guest', () => {
     visit();
     expect([g.reg(VCPU.eip), g.read(g.reg(ESP), 1)]).toEqual([HANDLER, [0]]);
   });
+  it("is a page fault at the guest's own LDT when only the page with the descriptor is missing", () => {
+    const g = guest();
+    setTrapSlot(g.x, g.v, 14, 0, FLAT_RING1_CS, HANDLER);
+    setTrapSlot(g.x, g.v, 13, 0, FLAT_RING1_CS, HANDLER + 8);
+    g.write(DATA, 13, 0, 0x5000, 4); // MMUEXT_SET_LDT: nothing is mapped there
+    expect(g.call(26, DATA, 1, 0, 0x7ff0)).toBe(-22);
+    g.write(DATA, 13, 0x5000, 4);
+    expect(g.call(26, DATA, 1, 0, 0x7ff0)).toBe(0);
+    for (const [sel, handler, frame] of [
+      [0xd, HANDLER, [0, BASE]], // entry 1
+      [0x25, HANDLER + 8, [0x24, BASE]], // beyond the limit
+    ] as const) {
+      g.reg(VCPU.eip, BASE);
+      g.reg(VCPU.gpr, 17);
+      g.x.m.w32(segAt(g.v, SEG.cs) + SEGREG.sel, sel);
+      g.trap(0x82, TRAP_KIND.int);
+      expect([g.reg(VCPU.eip), g.read(g.reg(ESP), 2)]).toEqual([handler, frame]);
+    }
+    expect(g.x.m.r32(xv(g.v) + XVCPU.vCr2)).toBe(0x5008);
+  });
   it('crashes the domain when the stack its frame is to lie on has no descriptor', () => {
     const g = guest();
     setTrapSlot(g.x, g.v, 6, 0, FLAT_RING1_CS, HANDLER);
