@@ -434,6 +434,14 @@ const MEMORY_ROWS: readonly Row[] = [
     '15: an M2P update keeps no reference and is for the owner alone (XSA-113)',
   ],
   [
+    'frames of Xen go on serving the number of a dead domain',
+    'page-alloc',
+    'm.w32(page + PAGE.link, INVALID_MFN); dropAllocation(x, mfn);',
+    'dropAllocation(x, mfn);',
+    GRANTS,
+    '50: a frame that Xen shared with a dead domain, and that others still map, belongs to no later domain of its number',
+  ],
+  [
     'frames are not scrubbed',
     'page-alloc',
     'x.frames.zeroFrame(mfn);',

@@ -384,15 +384,20 @@ export const SECURITY_CLASSES: readonly SecurityClass[] = [
     ],
     { guest: 'test-xenstore' },
   ),
-  row(50, 'rights of dead domains', [
-    [STORE, 'leaves nothing that a later domain of the same number could inherit'],
-    [STORED, 'a later domain of the same number inherits nothing'],
-    [MM, '50: what others still map of a dead domain belongs to no later domain of its number'],
+  row(
+    50,
+    'rights of dead domains',
     [
-      GRANTS,
-      '50: a frame that Xen shared with a dead domain, and that others still map, belongs to no later domain of its number',
+      [STORE, 'leaves nothing that a later domain of the same number could inherit'],
+      [STORED, 'a later domain of the same number inherits nothing'],
+      [MM, '50: what others still map of a dead domain belongs to no later domain of its number'],
+      [
+        GRANTS,
+        '50: a frame that Xen shared with a dead domain, and that others still map, belongs to no later domain of its number',
+      ],
     ],
-  ]),
+    { mutations: ['frames of Xen go on serving the number of a dead domain'] },
+  ),
   row(51, 'root and owners in XenStore', [
     [STORE, 'of the root and of every owner are the control domain’s to change (XSA-352, XSA-353)'],
   ]),
