@@ -1,6 +1,7 @@
 // Privileged instructions of a deprivileged kernel. Ring 1 gets #GP(0) for them; Xen carries out the few it knows through the same
 // description the engine runs, with itself as the system. Everything else stays the guest's #GP.
 
+import { BREAK_IO, enabledOf, meeting } from '../cpu/debug.ts';
 import { REFUSED, type SystemEnv } from '../cpu/engine.ts';
 import { SEGREG, VCPU } from '../cpu/vcpu.ts';
 import type { Insn } from '../isa/types.ts';
@@ -39,14 +40,15 @@ const EMULATED: Readonly<Record<string, 'kernel' | 'iopl' | 'port' | 'tsc' | 'an
 };
 
 const CR0_TS = 8,
-  CR4_TSD = 4;
+  CR4_TSD = 4,
+  CR4_DE = 8;
 /** TSD and DE; OSXSAVE would be the guest's too if CPUID announced XSAVE. */
 const CR4_GUEST = 0x4 | 0x8,
   CR4_VISIBLE = 0x20 | 0x40 | 0x200 | 0x400;
 const VECTOR_PF = 14;
 
-/** emulated: EIP is past it. faulted: an exception has been delivered. none: the #GP is the guest's own. */
-export type Emulation = 'emulated' | 'faulted' | 'none';
+/** emulated: EIP is past it; breakpoint: and it met one for ports. faulted: an exception has been delivered. none: the #GP is the guest's own. */
+export type Emulation = 'emulated' | 'breakpoint' | 'faulted' | 'none';
 
 const pack = (bytes: ArrayLike<number>, at: number): number =>
   ((bytes[at] ?? 0) |
@@ -146,8 +148,21 @@ function admitted(x: Xen, v: number, insn: Insn): boolean {
   return true;
 }
 
+/** What an emulated instruction has met: the value it moved, and breakpoints for ports. */
+interface Seen {
+  value: number;
+  breakpoints: number;
+}
+
+/** Breakpoints that wait for a port of the range. Real ones do not see an access that Xen makes in the guest's place. */
+function portBreakpoints(x: Xen, v: number, port: number, size: number): number {
+  if ((x.m.r32(xv(v) + XVCPU.vCr4) & CR4_DE) === 0) return 0;
+  const dr7 = x.m.r32(v + VCPU.dr + 28);
+  return meeting(dr7, enabledOf(dr7, 1 << BREAK_IO), (n) => x.m.r32(v + VCPU.dr + 4 * n), port, size / 8);
+}
+
 /** The environment of one emulated instruction. `fault` receives a page fault of the I/O bitmap. */
-function environment(x: Xen, v: number, fault: IoFault, seen: { value: number }): SystemEnv {
+function environment(x: Xen, v: number, fault: IoFault, seen: Seen): SystemEnv {
   return {
     allows: () => true,
     cpuid: xenLeaf,
@@ -162,11 +177,13 @@ function environment(x: Xen, v: number, fault: IoFault, seen: { value: number })
     },
     portIn: (port, size) => {
       if (!portPermitted(x, v, port, size, fault)) return REFUSED;
+      seen.breakpoints |= portBreakpoints(x, v, port, size);
       seen.value = readPort(x, v, port, size);
       return seen.value;
     },
     portOut: (port, size, value) => {
       if (!portPermitted(x, v, port, size, fault)) return REFUSED;
+      seen.breakpoints |= portBreakpoints(x, v, port, size);
       seen.value = value;
       writePort(x, v, port, size, value);
       return undefined;
@@ -197,11 +214,15 @@ export function emulatePrivileged(x: Xen, v: number): Emulation {
 /** Runs an admitted instruction through the description and answers for it. Also used behind the forced-emulation prefix. */
 export function carryOut(x: Xen, v: number, insn: Insn): Emulation {
   const fault: IoFault = { cr2: undefined },
-    seen = { value: 0 };
+    seen: Seen = { value: 0, breakpoints: 0 };
   const result = x.engine.emulate(v, environment(x, v, fault, seen));
   const outcome = result.kind === 'done' ? OUT.emulated : OUT.refused;
   privopRecord(x, v, PH.answer, outcome, insn.bytes, insn.length, result.kind === 'done' ? 1 : 0, seen.value);
-  if (result.kind === 'done') return 'emulated';
+  if (result.kind === 'done') {
+    if (seen.breakpoints === 0) return 'emulated';
+    x.m.w32(v + VCPU.dr + 24, x.m.r32(v + VCPU.dr + 24) | seen.breakpoints);
+    return 'breakpoint';
+  }
   if (result.kind === 'fault') {
     bounceException(x, v, result.vector, result.code ?? 0, result.cr2);
     return 'faulted';

@@ -90,11 +90,8 @@ function protectionFault(x: Xen, v: number, t: Trap): void {
   if (t.code === 0) {
     if (sysenter(x, v)) return;
     const result = emulatePrivileged(x, v);
-    if (result === 'emulated') {
-      retire(x, v);
-      return;
-    }
-    if (result === 'faulted') return;
+    if (result === 'emulated' || result === 'breakpoint') retire(x, v, result === 'breakpoint');
+    if (result !== 'none') return;
   } else if ((t.code & 3) === 0) {
     const result = emulateGate(x, v, t.code);
     if (result === 'emulated') retire(x, v);
@@ -163,11 +160,11 @@ function countInstruction(x: Xen): void {
   x.m.w64(HEADER + MACHINE.instructions, x.m.r64(HEADER + MACHINE.instructions) + 1);
 }
 
-/** An emulated instruction retires: one tick, and the single-step trap if the guest asked for it. */
-function retire(x: Xen, v: number): void {
+/** An emulated instruction retires: one tick, and a debug trap if it met a breakpoint or the guest single-steps. */
+function retire(x: Xen, v: number, breakpoint = false): void {
   countInstruction(x);
   setRf(x, v, false);
-  if ((x.m.r32(v + VCPU.eflags) & EFLAGS_TF) === 0) return;
-  x.m.w32(v + VCPU.dr + 24, x.m.r32(v + VCPU.dr + 24) | DR6_BS);
-  bounceException(x, v, VECTOR_DB);
+  const step = (x.m.r32(v + VCPU.eflags) & EFLAGS_TF) !== 0;
+  if (step) x.m.w32(v + VCPU.dr + 24, x.m.r32(v + VCPU.dr + 24) | DR6_BS);
+  if (step || breakpoint) bounceException(x, v, VECTOR_DB);
 }

@@ -1,4 +1,5 @@
 global watched_store, watched_load, watched_call, watched_ss, behind_store, behind_load, at_call, behind_nop
+global watched_port, behind_port, write_cr4
 global user_watched, watched
 global read_dr7, write_dr0, read_dr0
 
@@ -33,6 +34,16 @@ watched_ss:
         mov     ss, [watched]
         nop
 behind_nop:
+        ret
+
+watched_port:
+        mov     edx, [esp + 4]
+        in      al, dx
+behind_port:
+        ret
+write_cr4:
+        mov     eax, [esp + 4]
+        mov     cr4, eax
         ret
 
 section user progbits alloc exec nowrite align=4096

@@ -8,20 +8,25 @@
  *   the breakpoint's bit in DR6; bits stay until the guest clears them.
  * - An instruction that is watched is #DB before it, in ring 1 and in ring 3. RF in
  *   the frame lets it run once.
+ * - A watched port is #DB behind the access, if CR4.DE is set.
  * - What MOV to SS meets waits for the end of the next instruction.
  */
 #include "harness.h"
+#include "xen/physdev.h"
 
 uint32_t read_dr7(void), read_dr0(void);
 void write_dr0(uint32_t value);
 void watched_store(uint32_t value), watched_load(uint32_t), watched_call(uint32_t), watched_ss(uint32_t);
-extern char behind_store[], behind_load[], at_call[], behind_nop[], user_watched[];
+void watched_port(uint32_t), write_cr4(uint32_t value);
+extern char behind_port[], behind_store[], behind_load[], at_call[], behind_nop[], user_watched[];
 extern volatile uint32_t watched;
 
 #define EFLAGS_RF 0x00010000u
 #define DR6_B0 1u
 #define DR7_L0_WRITE_DWORD 0x000D0001u
 #define DR7_L0_ACCESS_DWORD 0x000F0001u
+#define DR7_L0_PORT 0x00020001u
+#define CR4_DE 8u
 #define DR7_L0_EXECUTE 0x00000001u
 
 static void arm(const volatile void *address, uint32_t dr7) {
@@ -82,6 +87,20 @@ static void instructions(void) {
 #define DR7_ALWAYS_ONE 0x00000400u
 #define DR7_GD 0x00002000u
 
+static void ports(void) {
+  uint32_t iopl = 1;
+  check_equal("set_iopl", HYPERVISOR_physdev_op(PHYSDEVOP_set_iopl, &iopl), 0);
+  check_equal("without DE", HYPERVISOR_set_debugreg(7, DR7_L0_PORT), -EPERM);
+  write_cr4(CR4_DE);
+  HYPERVISOR_set_debugreg(0, 0x300);
+  HYPERVISOR_set_debugreg(6, 0);
+  check_equal("with DE", HYPERVISOR_set_debugreg(7, DR7_L0_PORT), 0);
+  expect_no_trap("its neighbour", watched_port, 0x301);
+  expect_trap("port", watched_port, 0x300, VECTOR_DB, 0, behind_port);
+  met("port");
+  write_cr4(0);
+}
+
 TEST("debug-registers") {
   check_equal("DR6 at the start", HYPERVISOR_get_debugreg(6), DR6_ALWAYS_ONE);
   check_equal("DR7 at the start", HYPERVISOR_get_debugreg(7), DR7_ALWAYS_ONE);
@@ -102,4 +121,5 @@ TEST("debug-registers") {
   check_equal("get DR8", HYPERVISOR_get_debugreg(8), (uint32_t)-ENODEV);
   breakpoints();
   instructions();
+  ports();
 }
