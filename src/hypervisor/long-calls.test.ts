@@ -3,11 +3,13 @@
 
 import { describe, expect, it } from 'vitest';
 import { EXIT, VCPU } from '../cpu/vcpu.ts';
+import { chance } from '../lab/testing.ts';
+import type { Memory } from '../memory/memory.ts';
 import { TRAP_KIND } from '../trace/records.ts';
 import { WORK_LIMIT } from './continuation.ts';
 import { bootL3, bootTable, fill, type MmGuest, mmGuest, P, pte, recount, RW, US } from './mm-testing.ts';
 import { allocDomainFrame } from './page-alloc.ts';
-import { DOMAIN, XEN, XEN_AT } from './state.ts';
+import { DOMAIN, pageAt, XEN, XEN_AT } from './state.ts';
 import { onExit } from './supervisor.ts';
 import { type Bench, bench, refusals } from './testing.ts';
 
@@ -200,3 +202,84 @@ it('a call that is short costs next to nothing', () => {
   g.put(g.scratch, [6, 0, 0]);
   expect(run(g, 26, [g.scratch, 1, 0, SELF])).toMatchObject({ result: 0, traps: 1, worst: 1 });
 });
+
+/** One random call: the words of its list at LIST, and its registers. */
+type Plan = readonly [list: readonly number[], number: number, args: readonly number[]];
+function plan(g: MmGuest, random: (n: number) => number): Plan {
+  const pick = <T>(...list: readonly T[]): T => list[random(list.length)]!;
+  const frame = (): number => g.mfn(g.sparePfn + random(12));
+  const table = (): number => pick(bootL3(g), bootTable(g, 0), frame(), frame());
+  const n = 1 + random(6);
+  const list = <T>(one: () => readonly T[]): T[] => Array.from({ length: n }, one).flat();
+  const done = g.scratch + 0x800;
+  switch (random(6)) {
+    case 0:
+      return [
+        list(() => [
+          table() * 4096 + 8 * pick(2, 3, 200, 300) + pick(0, 0, 2),
+          0,
+          pte(frame(), pick(0, P, P | RW)),
+          0,
+        ]),
+        1,
+        [LIST, n, done, SELF],
+      ];
+    case 1:
+      return [list(() => [pick(0, 0, 1, 2, 4, 4, 16, 17), frame(), frame()]), 26, [LIST, n, done, SELF]];
+    case 2:
+      return [list(() => [frame()]), 12, [1, reservation(g, LIST, n)]];
+    case 3:
+      return [list(() => [g.sparePfn + random(12)]), 12, [pick(0, 6), reservation(g, LIST, n, random(2))]];
+    case 4:
+      g.put(g.scratch, [LIST, n, 0, 0, SELF, LIST + 256, n, 0, 0, SELF, 0]);
+      return [
+        [...list(() => [frame()]), ...Array<number>(64 - n).fill(7), ...list(() => [g.sparePfn])],
+        12,
+        [11, g.scratch],
+      ];
+    default:
+      return [list(() => [frame(), SELF, frame(), SELF, pick(16, 4096, 4097), 0]), 20, [5, LIST, n]];
+  }
+}
+function reservation(g: MmGuest, list: number, n: number, order = 0): number {
+  g.put(g.scratch, [list, n, order, 0, SELF]);
+  return g.scratch;
+}
+
+it('a call that is cut after every element leaves what it leaves in one piece, alone and in a multicall', () => {
+  const machines = [0, 1].map(() => {
+    const b = bench();
+    return { b, g: mmGuest(b), random: chance(20260725) };
+  });
+  const cut = machines[1]!.b.x.m;
+  const read = cut.r32.bind(cut);
+  cut.r32 = (at) => (at === XEN_AT + XEN.work ? WORK_LIMIT : read(at));
+  const traps = [0, 0];
+  for (let i = 0; i < 600; i++) {
+    const seen = machines.map(({ b, g, random }, k) => {
+      const [words, number, args] = plan(g, random);
+      g.put(LIST, words);
+      const calls = g.scratch + 0x400;
+      g.put(calls, [number, 77, ...[0, 1, 2, 3, 4, 5].map((a) => args[a] ?? 0)]);
+      const alone = random(2) === 0;
+      const result = alone ? run(g, number, args) : run(g, 13, [calls, 1]);
+      traps[k]! += result.traps;
+      const { m } = b.x;
+      return {
+        result: alone ? result.result : g.word(calls + 4) | 0,
+        done: g.word(g.scratch + 0x800),
+        list: words.map((_, w) => g.word(LIST + 4 * w)),
+        hash: pages(m),
+      };
+    });
+    expect([i, seen[1]]).toEqual([i, seen[0]]);
+  }
+  expect(machines.map(({ b }) => recount(b.x))).toEqual([[], []]);
+  expect(traps[1]!).toBeGreaterThan(traps[0]! * 1.5);
+});
+/** A number for counts, types, owners and links of all frames. */
+function pages(m: Memory): number {
+  let h = 7;
+  for (let i = pageAt(0) / 4; i < pageAt(m.nrFrames) / 4; i++) h = (Math.imul(h, 31) + m.u32[i]!) | 0;
+  return h;
+}
