@@ -3,6 +3,7 @@
 import { ImageError } from '../hypervisor/image.ts';
 import { parseKernel } from '../toolstack/elf.ts';
 import { isMultiboot } from '../toolstack/multiboot.ts';
+import { isRom } from '../toolstack/rom.ts';
 import { findImage, keepImage } from './image-store.ts';
 import { decodeLink, type MomentLink } from './link.ts';
 import type { FromWorker, Request, ToWorker } from './messages.ts';
@@ -10,6 +11,7 @@ import type {
   Breakpoint,
   Direction,
   InputAct,
+  ImageKind,
   InputEntry,
   LabConfig,
   LabState,
@@ -181,16 +183,17 @@ class WorkerSession implements Session {
   async addImage(
     name: string,
     bytes: Uint8Array,
-  ): Promise<{ readonly sha256: string; readonly bare: boolean } | { readonly error: string }> {
-    let bare = false;
+  ): Promise<{ readonly sha256: string; readonly kind: ImageKind } | { readonly error: string }> {
+    let kind: ImageKind = 'pv';
     try {
       parseKernel(bytes);
     } catch (error) {
-      bare = isMultiboot(bytes);
-      if (!bare && error instanceof ImageError) return { error: error.message };
-      if (!bare) throw error;
+      if (!(error instanceof ImageError)) throw error;
+      if (isMultiboot(bytes)) kind = 'multiboot';
+      else if (isRom(bytes)) kind = 'rom';
+      else return { error: error.message };
     }
-    return { sha256: await keepImage(name, bytes), bare };
+    return { sha256: await keepImage(name, bytes), kind };
   }
   link(): Promise<string> {
     return this.ask({ op: 'link' });

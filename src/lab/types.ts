@@ -17,6 +17,9 @@ export interface DomainSpec {
   readonly privileged?: boolean;
 }
 
+/** A kernel for Xen; a multiboot image or a ROM for the bare machine. */
+export type ImageKind = 'pv' | 'multiboot' | 'rom';
+
 /** A bare machine: it starts at its multiboot image, or without one at the reset vector of its ROM. */
 export interface BareSpec {
   readonly name: string;
@@ -217,13 +220,13 @@ export interface Session {
   /** Console text of a domain up to the cursor and how many lines come later. channel: both consoles merged in order. */
   consoleText(domid: number): Promise<{ readonly text: string; readonly laterLines: number }>;
   /**
-   * Stores a file that was dropped; returns its hash and whether it is for the bare machine (a multiboot image that is no kernel for Xen),
-   * or an error that names what is wrong with it.
+   * Stores a file that was dropped; returns its hash and what it is (a file that could be several is the first of them), or an error that
+   * names what is wrong with it.
    */
   addImage(
     name: string,
     bytes: Uint8Array,
-  ): Promise<{ readonly sha256: string; readonly bare: boolean } | { readonly error: string }>;
+  ): Promise<{ readonly sha256: string; readonly kind: ImageKind } | { readonly error: string }>;
   link(): Promise<string>;
   dispose(): void;
 }

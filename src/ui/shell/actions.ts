@@ -7,7 +7,7 @@ import { SHELL, type ShellKey } from '../i18n/index.ts';
 import { labState, running, session, settled } from '../store/lab.ts';
 import { useSettings } from '../store/settings.ts';
 import { notify, useUi } from '../store/ui.ts';
-import { BARE, configOf, configOfBare, configOfImage, type Lab, labOf, OWN } from './labs.ts';
+import { BARE, configOf, configOfFile, type Lab, labOf, OWN } from './labs.ts';
 
 const say = (key: ShellKey, values: Readonly<Record<string, string | number>> = {}): string =>
   translate(SHELL, useSettings.getState().lang, key, values);
@@ -122,9 +122,10 @@ export async function linkHere(): Promise<string> {
     ? link
     : `${location.origin}${location.pathname}#m=${link.replace(/^#?(m=)?/, '')}`;
 }
-export const copyLink = (): Promise<void> =>
+/** Copies the address of this moment, the whole one unless a shorter one is given. */
+export const copyLink = (short = ''): Promise<void> =>
   attempt(async () => {
-    const url = await linkHere();
+    const url = short === '' ? await linkHere() : short;
     try {
       await navigator.clipboard.writeText(url);
       notify(say('linkCopied'));
@@ -143,6 +144,7 @@ export async function openLab(id: string): Promise<void> {
     selected: undefined,
     dialog: undefined,
     keysGoTo: undefined,
+    badImage: undefined,
   });
   if (location.hash !== `#${lab.id}`) history.replaceState(null, '', `#${lab.id}`);
   await attempt(async () => {
@@ -153,6 +155,8 @@ export async function openLab(id: string): Promise<void> {
 async function bootOwn(config: LabConfig): Promise<void> {
   useUi.getState().set({
     lab: (config.bare ? BARE : OWN).id,
+    badImage: undefined,
+    badLink: undefined,
     opening: { moment: false },
     selected: undefined,
     dialog: undefined,
@@ -166,7 +170,7 @@ export const bootFile = (file: File): Promise<void> =>
   attempt(async () => {
     const answer = await session().addImage(file.name, new Uint8Array(await file.arrayBuffer()));
     if ('error' in answer) useUi.getState().set({ badImage: { name: file.name, error: answer.error } });
-    else await bootOwn((answer.bare ? configOfBare : configOfImage)(file.name, answer.sha256));
+    else await bootOwn(configOfFile(file.name, answer.sha256, answer.kind));
   });
 /** The last dropped image, after a reload. */
 export async function reopenOwn(): Promise<boolean> {

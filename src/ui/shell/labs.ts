@@ -1,6 +1,6 @@
 // The labs: which kernels stand on stage and which panels are open when the curtain rises. Titles are questions.
 
-import type { DomainSpec, LabConfig } from '../../lab/types.ts';
+import type { DomainSpec, ImageKind, LabConfig } from '../../lab/types.ts';
 import { MACHINE_VERSION } from '../../lab/types.ts';
 
 export type Columns = readonly (readonly string[])[];
@@ -54,7 +54,7 @@ export const OWN: Lab = {
   guests: [],
   opening: [['control'], ['code', 'console:1']],
 };
-/** A multiboot image on the bare machine: its screen, and COM1 as the console of nobody's domain. */
+/** A multiboot image or a ROM on the bare machine: its screen, and COM1 as the console of nobody's domain. */
 export const BARE: Lab = {
   id: 'bare',
   title: { en: 'Your own machine', ko: '나만의 기계' },
@@ -110,17 +110,16 @@ export async function configOf(lab: Lab): Promise<LabConfig> {
   );
   return { ...MACHINE, ...(lab.sliceTicks ? { sliceTicks: lab.sliceTicks } : {}), domains };
 }
-/** One domain from a dropped image. */
-export const configOfImage = (name: string, sha256: string): LabConfig => ({
-  ...MACHINE,
-  domains: [
-    { name: name.replace(/\.[^.]*$/, '').slice(0, 24) || 'own', image: sha256, memoryMiB: 32, cmdline: '' },
-  ],
-});
-/** The bare machine with a dropped multiboot image: 64 MiB of RAM. */
-export const configOfBare = (name: string, sha256: string): LabConfig => ({
-  ...MACHINE,
-  memoryMiB: 96,
-  domains: [],
-  bare: { name, image: sha256, memoryMiB: 64, cmdline: '' },
-});
+/** Where the firmware of virtual machines writes what it has to say. */
+const FIRMWARE_PORT = 0x402;
+
+/** What a dropped file becomes: one domain, or the bare machine with 64 MiB of RAM. Firmware finds the shadow RAM it copies itself into. */
+export function configOfFile(name: string, sha256: string, kind: ImageKind): LabConfig {
+  if (kind === 'pv') {
+    const short = name.replace(/\.[^.]*$/, '').slice(0, 24) || 'own';
+    return { ...MACHINE, domains: [{ name: short, image: sha256, memoryMiB: 32, cmdline: '' }] };
+  }
+  const what =
+    kind === 'rom' ? { rom: sha256, romShadow: true, debugPort: FIRMWARE_PORT } : { image: sha256 };
+  return { ...MACHINE, memoryMiB: 96, domains: [], bare: { name, ...what, memoryMiB: 64, cmdline: '' } };
+}

@@ -11,11 +11,11 @@ import style from './style.module.css';
 
 const TEXT = defineText({
   en: {
-    none: 'This machine has no screen. A multiboot image runs on the bare machine, which has one.',
+    none: 'This machine has no screen. A multiboot image or a ROM runs on the bare machine, which has one.',
     screen: 'Screen of the machine; what is typed here goes to its keyboard',
   },
   ko: {
-    none: '이 기계에는 화면이 없습니다. 멀티부트 이미지는 화면이 있는 맨 기계에서 돕니다.',
+    none: '이 기계에는 화면이 없습니다. 멀티부트 이미지나 ROM은 화면이 있는 맨 기계에서 돕니다.',
     screen: '기계의 화면. 여기에 치는 글쇠는 기계의 키보드로 갑니다',
   },
 });
