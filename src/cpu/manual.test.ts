@@ -256,6 +256,44 @@ function suite(engine: EngineName): void {
     });
   });
 
+  describe('returns to an outer level', () => {
+    /** IRETD or RETF at level 0 to level 3 at AT.code + 0x100, with SS and ESP as given. */
+    const outward = (line: 'iretd' | 'retf', ss: number, esp: number, eip = AT.code + 0x100): TestMachine => {
+      const t = machine([line]);
+      t.m.w32(t.v + VCPU.gdtrLimit, 0x1ff);
+      t.descriptor(0x80, 0xffff, 0x0000f300); // 16-bit data of level 3
+      t.descriptor(0x88, 0xffff, 0x0040fb00 | 0x20000); // code of level 3 with a limit of 2ffff
+      const frame = line === 'iretd' ? [eip, 0x8b, 2, esp, ss] : [eip, 0x8b, esp, ss];
+      frame.forEach((word, i) => {
+        t.frames.write32(AT.stack0 - 32 + 4 * i, word);
+      });
+      t.setReg('esp', AT.stack0 - 32);
+      return t;
+    };
+    it.each(['iretd', 'retf'] as const)(
+      '%s loads only SP of a 16-bit stack (SDM vol. 3, 5.8.6; vol. 2)',
+      (line) => {
+        const t = outward(line, 0x83, 0x12345678);
+        t.setReg('esp', 0x10000 - 32);
+        t.run(1);
+        expect([t.reg('eip'), t.sel('ss'), t.reg('esp')]).toEqual([AT.code + 0x100, 0x83, 0x5678]);
+        const u = outward(line, SEL.data3, 0x12345678);
+        u.run(1);
+        expect(u.reg('esp')).toBe(0x12345678);
+      },
+    );
+    it.each(['iretd', 'retf'] as const)(
+      '%s looks at the stack before the limit of CS (SDM vol. 2, RET)',
+      (line) => {
+        expect(runToHandler(outward(line, SEL.data0, 0, 0x30000))).toMatchObject({
+          vector: GP,
+          code: SEL.data0,
+        });
+        expect(runToHandler(outward(line, SEL.data3, 0, 0x30000))).toMatchObject({ vector: GP, code: 0 });
+      },
+    );
+  });
+
   describe('debug exceptions', () => {
     it('a guarded register is a fault, so RF is set in its frame (SDM vol. 3, 17.3.1.1)', () => {
       const t = machine(['mov eax, dr0']);

@@ -22,11 +22,13 @@ import {
   SEG_P_BIT,
   segmentValue,
 } from './descriptor.ts';
-import { checkRoom, narrow, pushed, stackFromTss } from './inner-stack.ts';
+import { checkRoom, isBig, narrow, pushed, stackFromTss } from './inner-stack.ts';
 import { dropInnerSegments, realSegment, returnable } from './segment-load.ts';
 import { fetchTss, switchTask } from './task.ts';
 
 export type FarKind = 'jmp' | 'call';
+
+const ESP = 4;
 
 const TSS_16 = 1,
   CALL_GATE_16 = 4,
@@ -223,8 +225,8 @@ function forEach<V, W>(b: Builder<V, W>, count: V, body: (i: V) => void): void {
   );
 }
 
-/** The checks of a return to code segment `sel`: never inwards. */
-export function checkReturnCode<V, W>(b: Builder<V, W>, sel: V, eip: V): Descriptor<V> {
+/** The checks of a return to code segment `sel`: never inwards. The limit is the last of all checks: checkReturnEip. */
+export function checkReturnCode<V, W>(b: Builder<V, W>, sel: V): Descriptor<V> {
   const zero = b.const(0);
   b.faultIf(isNull(b, sel), GP, zero);
   const d = fetchDescriptor(b, sel, GP, zero);
@@ -234,8 +236,10 @@ export function checkReturnCode<V, W>(b: Builder<V, W>, sel: V, eip: V): Descrip
   b.faultIf(b.ltU(rpl, b.sys('cpl')), GP, code);
   b.faultIf(isZero(b, returnable(b, attr, dplOf(b, d), rpl)), GP, code);
   b.faultIf(lacks(b, attr, SEG_P_BIT), NP, code);
-  b.faultIf(b.ltU(limitOf(b, d), eip), GP, zero);
   return d;
+}
+export function checkReturnEip<V, W>(b: Builder<V, W>, d: Descriptor<V>, eip: V): void {
+  b.faultIf(b.ltU(limitOf(b, d), eip), GP, b.const(0));
 }
 
 /**
@@ -249,14 +253,19 @@ export function returnOutward<V, W>(
   before: () => void,
 ): void {
   const rpl = rplOf(b, code.sel);
-  const ss = checkStackSegment(b, stack.sel, rpl, GP, b.const(0));
+  const d = checkStackSegment(b, stack.sel, rpl, GP, b.const(0));
+  checkReturnEip(b, code.d, code.eip);
   markAccessed(b, code.d);
-  markAccessed(b, ss);
+  markAccessed(b, d);
   before();
+  // The size of the new stack says how much of ESP is loaded: on one of 16 bits the inner level's upper half stays.
+  const ss = segmentValue(b, stack.sel, d),
+    esp = b.add(stack.esp, b.const(stack.release));
+  const kept = b.or(b.and(b.reg(ESP, 32), b.const(0xffff0000)), b.zx(esp, 16));
+  b.setReg(ESP, 32, b.select(isBig(b, ss), esp, kept));
   b.setSegment(CS, segmentValue(b, code.sel, code.d));
   b.setEip(code.eip);
-  b.setSegment(SS, segmentValue(b, stack.sel, ss));
-  b.setSp(b.add(stack.esp, b.const(stack.release)));
+  b.setSegment(SS, ss);
   dropInnerSegments(b, rpl);
 }
 
@@ -270,10 +279,11 @@ export function farReturn<V, W>(b: Builder<V, W>, release: number): void {
     b.if(
       b.isProtected(),
       () => {
-        const d = checkReturnCode(b, sel, eip);
+        const d = checkReturnCode(b, sel);
         b.if(
           b.eq(rplOf(b, sel), b.sys('cpl')),
           () => {
+            checkReturnEip(b, d, eip);
             markAccessed(b, d);
             b.setSegment(CS, segmentValue(b, sel, d));
             b.setEip(eip);

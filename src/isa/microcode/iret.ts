@@ -4,7 +4,7 @@
 import { type Builder, GP } from '../builder.ts';
 import { CS, DS, ES, FS, GS, SS } from '../types.ts';
 import { has, isZero, markAccessed, rplOf, segmentValue } from './descriptor.ts';
-import { checkReturnCode, returnOutward } from './far.ts';
+import { checkReturnCode, checkReturnEip, returnOutward } from './far.ts';
 import { realSegment } from './segment-load.ts';
 import { returnFromTask } from './task.ts';
 
@@ -70,10 +70,11 @@ function returnFromFrame<V, W>(b: Builder<V, W>): void {
     sel = b.zx(b.peek(bytes, size), 16),
     eip = b.peek(0, size);
   const ordinary = (): void => {
-    const d = checkReturnCode(b, sel, eip);
+    const d = checkReturnCode(b, sel);
     b.if(
       b.eq(rplOf(b, sel), cpl),
       () => {
+        checkReturnEip(b, d, eip);
         markAccessed(b, d);
         restoreFlags(b, image, cpl);
         b.setSegment(CS, segmentValue(b, sel, d));
