@@ -5,12 +5,40 @@ import { describeRecord } from '../lab/describe.ts';
 import type { LabMachine } from '../lab/inputs.ts';
 import type { Timeline } from '../lab/timeline.ts';
 import { BSP } from '../machine/devices/board.ts';
+import { HEADER } from '../memory/map.ts';
+import { MACHINE } from '../trace/recorder.ts';
 import { RT } from '../trace/records.ts';
 
 const hex = (n: number, digits = 8): string => (n >>> 0).toString(16).padStart(digits, '0');
 const GPR = ['eax', 'ecx', 'edx', 'ebx', 'esp', 'ebp', 'esi', 'edi'] as const;
 const SEGMENTS = ['es', 'cs', 'ss', 'ds', 'fs', 'gs'] as const;
 const RECORDS = 12;
+
+const NAMES: Readonly<Record<number, string>> = {
+  0: '#DE',
+  6: '#UD',
+  7: '#NM',
+  8: '#DF',
+  10: '#TS',
+  11: '#NP',
+  12: '#SS',
+  13: '#GP',
+  14: '#PF',
+  17: '#AC',
+};
+const DOUBLE_FAULT = 8;
+const name = (vector: number): string => NAMES[vector] ?? `vector ${vector}`;
+/** The vectors of a shutdown (STOP.tripleFault). SDM vol. 3, 6.15, interrupt 8. */
+function faults(code: number): string {
+  const [first, second, third, last] = [0, 8, 16, 24].map((shift) => (code >>> shift) & 0xff) as [
+    number,
+    number,
+    number,
+    number,
+  ];
+  const path = [...(first === second ? [] : [first]), second, third, DOUBLE_FAULT, last].map(name);
+  return `${path.join(', ')}, each in place of the one before, whose handler could not be reached`;
+}
 
 /** The text for stderr. */
 export function bareReport(timeline: Timeline<LabMachine>, reason: string): string {
@@ -22,7 +50,7 @@ export function bareReport(timeline: Timeline<LabMachine>, reason: string): stri
   const gpr = GPR.map((n, i) => `${n}=${hex(r(VCPU.gpr + 4 * i))}`);
   const lines = [
     reason === 'triple-fault'
-      ? `triple fault: a fault while a double fault was delivered, at ${hex(r(VCPU.seg + SEGREG.$size), 4)}:${hex(r(VCPU.eip))}`
+      ? `triple fault: ${faults(m.r32(HEADER + MACHINE.stopCode))}, at ${hex(r(VCPU.seg + SEGREG.$size), 4)}:${hex(r(VCPU.eip))}`
       : `the machine ended: ${reason}`,
     `  ${gpr.slice(0, 4).join(' ')}`,
     `  ${gpr.slice(4).join(' ')}`,

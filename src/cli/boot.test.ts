@@ -156,7 +156,7 @@ describe('ringside boot --type bare', () => {
     writeFileSync(join(folder, 'bad.bin'), bad);
     const r = boot('--type', 'bare', '--rom', join(folder, 'bad.bin'), '--json');
     expect([r.code, r.last['reason']]).toEqual([4, 'triple-fault']);
-    expect(r.err).toMatch(/triple fault.*\n {2}eax=/);
+    expect(r.err).toMatch(/triple fault: #GP, #GP, #DF, #GP, each .*\n {2}eax=/);
   });
 
   it('names what does not belong together', () => {

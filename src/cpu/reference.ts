@@ -262,7 +262,8 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
    */
   private deliverEvent(resume: boolean, external = false): void {
     let severity = external ? BENIGN : severityOf(this.faultVector),
-      fault = resume;
+      fault = resume,
+      story = this.faultVector; // how it came to a shutdown: see tripleFault
     for (;;) {
       const vector = this.faultVector;
       try {
@@ -288,7 +289,7 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
         if (thrown !== FAULT) throw thrown;
       }
       if (severity === DOUBLE_FAULT) {
-        this.tripleFault(vector);
+        this.tripleFault(vector, story | (this.faultVector << 24));
         return;
       }
       const second = severityOf(this.faultVector);
@@ -297,6 +298,7 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
       severity = double ? DOUBLE_FAULT : second;
       fault = true;
       if (!double) continue;
+      story = (story & 0xff) | (vector << 8) | (this.faultVector << 16);
       // A page that was missing on the way is in CR2 whatever becomes of the fault (SDM vol. 3, 6.15, interrupt 14).
       if (second === PAGE_FAULT && !this.pv) this.m.w32(this.v + VCPU.cr2, this.faultCr2);
       this.faultVector = VECTOR_DF;
@@ -304,11 +306,13 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
       this.faultHasCode = true;
     }
   }
-  private tripleFault(vector: number): void {
+  /** `story`, a byte each: the first event, the two that made a double fault, and what happened on the way of that. */
+  private tripleFault(vector: number, story: number): void {
     if (this.pv) {
       const where = this.faultCr2.toString(16);
       throw new Error(`triple fault on the way to Xen: vector ${vector}, address ${where}`);
     }
+    this.m.w32(HEADER + MACHINE.stopCode, story);
     this.exit = EXIT.shutdown;
   }
 

@@ -388,6 +388,7 @@ describe('a bare machine', () => {
     run.timeline.run({});
     expect(stopReason(run.machine.m)).toBe('triple-fault');
     expect(run.timeline.history.get(run.timeline.seq)).toMatchObject({ type: 'reset', aux: 3 });
+    expect(code(run)).toBe(0x0d0d0d06); // #UD; #GP instead of its handler and instead of that; #GP instead of that of the double fault
   });
 
   it('takes an NMI that it sends to itself though interrupts are off, and not a second one before IRET', () => {

@@ -212,7 +212,8 @@ function onDeadline(c: Chipset): void {
 }
 
 function onExit(c: Chipset, _v: number, exit: number): void {
-  if (exit === EXIT.shutdown) end(c, STOP.tripleFault, RESET.tripleFault, 0, c.subject());
+  if (exit === EXIT.shutdown)
+    end(c, STOP.tripleFault, RESET.tripleFault, c.m.r32(HEADER + MACHINE.stopCode), c.subject());
   if (exit !== EXIT.halt) return;
   flushConsole(c);
   const on = (c.m.r32(BSP + VCPU.eflags) & EFLAGS_IF) !== 0;

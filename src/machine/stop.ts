@@ -27,7 +27,7 @@ export const STOP = {
   panic: 6,
   suspend: 7,
   exit: 8, // bare: a value was written to the exit port; stopCode is its low byte
-  tripleFault: 9, // bare: the processor has shut down
+  tripleFault: 9, // bare: the processor has shut down; stopCode: the first event, the two of the double fault, the last, a byte each
 } as const;
 
 export const stopReason = (m: Memory): StopName => STOP_REASONS[m.r32(HEADER + MACHINE.stopReason)] ?? 'none';
