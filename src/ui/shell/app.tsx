@@ -6,6 +6,7 @@ import { Timeline } from '../panels/timeline/index.tsx';
 import { useSettings } from '../store/settings.ts';
 import { useUi } from '../store/ui.ts';
 import { Handout } from '../talk/handout.tsx';
+import { Pointer } from '../talk/pointer.tsx';
 import { BigQuestion, Blank, LastKeys, TalkBar, useBigQuestion, usePresenting } from '../talk/presenter.tsx';
 import style from './app.module.css';
 import { Dialogs } from './dialogs.tsx';
@@ -44,6 +45,7 @@ export function App() {
         <LiveRegion />
         <Dialogs />
         <LastKeys />
+        <Pointer />
         <Blank />
       </div>
       <Handout />

@@ -13,6 +13,7 @@ import { Icon } from '../widgets/icon.tsx';
 import { leaveTalkFile, takeFile } from '../talk/talk.ts';
 import { MomentDialog } from '../talk/moment.tsx';
 import { Notebook } from './notebook.tsx';
+import { Shelf } from './shelf.tsx';
 import { columnsOf, openLab, setColumns } from './actions.ts';
 import style from './app.module.css';
 import { KEY_TABLE, PROJECTOR_TABLE } from './keys.ts';
@@ -123,6 +124,13 @@ function Labs() {
           onClick={() => useUi.getState().set({ dialog: 'notebook' })}
         >
           {t('notebook')} <kbd className="key">N</kbd>
+        </button>{' '}
+        <button
+          type="button"
+          className="button edged"
+          onClick={() => useUi.getState().set({ dialog: 'shelf' })}
+        >
+          {t('shelf')} <kbd className="key">K</kbd>
         </button>
       </p>
       <p className="small">
@@ -383,6 +391,7 @@ export function Dialogs() {
   if (dialog === 'keys') return <Keys />;
   if (dialog === 'breakpoints') return <Breakpoints />;
   if (dialog === 'notebook') return <Notebook />;
+  if (dialog === 'shelf') return <Shelf />;
   if (dialog === 'moment') return <MomentDialog />;
   return null;
 }

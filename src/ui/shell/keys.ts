@@ -33,6 +33,8 @@ export type Action =
   | 'present'
   | 'moment'
   | 'notebook'
+  | 'shelf'
+  | 'pointer'
   | 'beat+'
   | 'beat-'
   | 'blank'
@@ -93,6 +95,7 @@ export const KEY_TABLE: readonly (readonly [
   ['F9', false, 'breakpoints', false],
   ['Digit0', true, 'reset', true],
   ['KeyN', false, 'notebook', true],
+  ['KeyK', false, 'shelf', true],
   ['KeyQ', false, 'moment', true],
   ['KeyP', false, 'present', true],
   ['F6', false, 'region+', false],
@@ -105,6 +108,7 @@ export const PROJECTOR_TABLE: readonly (readonly [code: string, action: Action])
   ['PageUp', 'beat-'],
   ['Period', 'blank'],
   ['KeyB', 'blank'],
+  ['KeyX', 'pointer'],
   ['F5', 'backToBeat'],
   ['ArrowRight', 'phase+'],
   ['ArrowLeft', 'phase-'],

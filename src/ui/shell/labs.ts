@@ -60,10 +60,7 @@ export const BARE: Lab = {
   title: { en: 'Your own machine', ko: '나만의 기계' },
   tour: undefined,
   guests: [],
-  opening: [
-    ['vga', 'traplog'],
-    ['code', 'console:32767'],
-  ],
+  opening: [['vga'], ['code', 'console:32767']],
 };
 export const labOf = (id: string): Lab => [...LABS, BARE].find((l) => l.id === id) ?? OWN;
 

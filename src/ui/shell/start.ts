@@ -9,6 +9,7 @@ import { connect, labState, session } from '../store/lab.ts';
 import { useUi } from '../store/ui.ts';
 import { resumeTalk, wireTalk } from '../talk/talk.ts';
 import { goto, openLab, reopenOwn } from './actions.ts';
+import { wireShelf } from './shelf.tsx';
 import { readShort } from './short-link.ts';
 import { LABS } from './labs.ts';
 
@@ -61,6 +62,7 @@ export async function start(): Promise<void> {
   useUi.getState().set({ compatible: isolation === 'compatible' });
   wireTours();
   wireTalk();
+  wireShelf();
   connect(createSession());
   window.addEventListener('hashchange', () => void route());
   await route();

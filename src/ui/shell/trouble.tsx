@@ -26,7 +26,8 @@ function Crash({ text }: { readonly text: string }) {
             </strong>{' '}
             <Sentence record={last} />
           </>
-        )}
+        )}{' '}
+        {t('crashNext')}
       </p>
       <button type="button" className="button edged" onClick={() => void step('trap', -1)}>
         {t('oneStepBefore')}
@@ -72,7 +73,8 @@ export function Trouble() {
     return (
       <div className={style.trouble} role="alert">
         <p>
-          <strong>{badImage.name}</strong>: {localise(badImage.error, lang)}
+          <strong>{badImage.name}</strong>: {localise(badImage.error, lang)}{' '}
+          {badImage.talk !== true && t('takes')}
         </p>
         {badImage.talk !== true && (
           <>
@@ -122,6 +124,7 @@ export function Trouble() {
         </button>
       </div>
     );
+  if (stop.kind === 'end' && stop.reason === 'triple-fault') return <Crash text={t('tripleFault')} />;
   if (stop.kind === 'end' && (stop.reason === 'crash' || stop.reason === 'panic'))
     return <Crash text={stop.text} />;
   if (compatible)

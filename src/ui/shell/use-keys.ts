@@ -17,6 +17,7 @@ import {
   vote,
   wandered,
 } from '../talk/talk.ts';
+import { nextPointer } from '../talk/pointer.tsx';
 import { copyLink, resetLayout, runOrPause, step } from './actions.ts';
 import { type Action, actionFor, isControl, isTyping } from './keys.ts';
 
@@ -83,6 +84,8 @@ const DO: Readonly<Record<Action, () => void>> = {
   dontKnow: () => answer(-1),
   present,
   moment: () => useUi.getState().set({ dialog: 'moment' }),
+  shelf: () => useUi.getState().set({ dialog: 'shelf' }),
+  pointer: nextPointer,
   notebook: () => useUi.getState().set({ dialog: 'notebook' }),
   'beat+': nextBeat,
   'beat-': () => void previousBeat(),

@@ -2,7 +2,7 @@
 
 import { create } from 'zustand';
 
-export type Dialog = 'views' | 'keys' | 'labs' | 'breakpoints' | 'notebook' | 'moment' | undefined;
+export type Dialog = 'views' | 'keys' | 'labs' | 'breakpoints' | 'notebook' | 'moment' | 'shelf' | undefined;
 export type Step = 'instruction' | 'over' | 'phase' | 'trap' | 'domainTrap';
 
 interface UiStore {
@@ -24,6 +24,8 @@ interface UiStore {
   readonly badImage: { readonly name: string; readonly error: string; readonly talk?: boolean } | undefined;
   /** Who is in control shows the three doors instead of one trap. */
   readonly doors: boolean;
+  /** What follows the mouse on a projector. */
+  readonly pointer: 'off' | 'dot' | 'spotlight';
   /** The projector shows nothing. */
   readonly blank: boolean;
   /** What was wrong with the link that was opened. */
@@ -46,6 +48,7 @@ export const useUi = create<UiStore>()((set) => ({
   badImage: undefined,
   badLink: undefined,
   blank: false,
+  pointer: 'off',
   doors: false,
   compatible: false,
   layoutEpoch: 0,

@@ -1,4 +1,4 @@
-// This moment as a QR code and as text: short where the lab's name says everything, whole where something was edited or typed.
+// This moment as a QR code and as text: short where the lab's name says what is on stage, whole where a person's own image is.
 
 import { useEffect, useState } from 'react';
 import { useT } from '../i18n/index.ts';
@@ -50,7 +50,7 @@ export function MomentDialog() {
         {link !== '' && !matrix && <p>{t('momentTooLong')}</p>}
         {link.length < 200 && <code data-testid="moment-link">{link}</code>}
         <p>
-          <button type="button" className="button edged" onClick={() => void copyLink()}>
+          <button type="button" className="button edged" onClick={() => void copyLink(link)}>
             {t('copyMoment')}
           </button>
         </p>

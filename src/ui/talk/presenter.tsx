@@ -8,6 +8,7 @@ import { useSettings } from '../store/settings.ts';
 import { useUi } from '../store/ui.ts';
 import { Icon } from '../widgets/icon.tsx';
 import { Inline, Markdown } from '../widgets/markdown.tsx';
+import { PointerButton } from './pointer.tsx';
 import { backToBeat, nextBeat, present, previousBeat, reveal, vote } from './talk.ts';
 import { useTalk, votesHere } from './votes.ts';
 import style from './style.module.css';
@@ -169,6 +170,7 @@ export function TalkBar() {
         </>
       )}
       <span className={style.spring} />
+      <PointerButton />
       <button type="button" className="button" onClick={() => void backToBeat()}>
         {t('talk_back')} <kbd className="key">F5</kbd>
       </button>

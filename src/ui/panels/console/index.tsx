@@ -108,13 +108,14 @@ export default function Console({ arg }: PanelProps) {
   const { model } = useAsked(domid === undefined ? undefined : `console ${domid}`, (s) =>
     s.consoleText(domid!),
   );
+  const over = useLab((s) => s.ended !== undefined && s.cursor.seq === s.end.seq);
   const text = model?.text ?? '';
   const later = model?.laterLines ?? 0;
   return (
     <div className={style.console} data-testid={`console-${domid ?? ''}`}>
       {text === '' ? (
         <div className={style.empty}>
-          <Markdown text={t('consoleEmpty')} />
+          <Markdown text={t(over ? 'consoleSilent' : 'consoleEmpty')} />
         </div>
       ) : (
         <Screen domid={domid!} text={text} label={t('consoleOf', { who: domain?.name ?? '' })} />

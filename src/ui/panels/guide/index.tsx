@@ -264,7 +264,8 @@ function FreeText() {
   const lab = useUi((s) => s.lab);
   const counts = useLab((s) => s.counts);
   const cursor = useLab((s) => s.cursor.T);
-  if (lab !== 'own' && !tour && ready)
+  const own = lab === 'own' || lab === 'bare';
+  if (!own && !tour && ready)
     return (
       <div className={style.tour}>
         <h2>{t('momentTitle')}</h2>
@@ -275,11 +276,27 @@ function FreeText() {
         </div>
       </div>
     );
-  if (lab !== 'own') return null;
+  if (!own) return null;
+  const bare = lab === 'bare';
   return (
     <div className={style.tour}>
-      <h2>{t('ownTitle')}</h2>
-      <p>{cursor === 0 ? t('ownStart') : t('ownCounts', { ...counts })}</p>
+      <h2>{t(bare ? 'bareTitle' : 'ownTitle')}</h2>
+      <p>
+        {cursor === 0
+          ? t(bare ? 'bareStart' : 'ownStart')
+          : bare
+            ? t('bareCounts')
+            : t('ownCounts', { ...counts })}
+      </p>
+      <div className={style.buttons}>
+        <button
+          type="button"
+          className="button edged"
+          onClick={() => useUi.getState().set({ dialog: 'shelf' })}
+        >
+          {t('shelf')} <kbd className="key">K</kbd>
+        </button>
+      </div>
     </div>
   );
 }

@@ -246,6 +246,7 @@ export default function TrapLog(_: PanelProps) {
         <span>{t('f_way')}</span>
         <span>{t('f_outcome')}</span>
       </div>
+      {total === 0 && <p className={style.empty}>{t('noRow')}</p>}
       <div
         ref={scroller}
         className={style.scroll}
@@ -276,7 +277,6 @@ export default function TrapLog(_: PanelProps) {
           })}
         </div>
       </div>
-      {total === 0 && <p className={style.empty}>{t('noTrapYet')}</p>}
     </div>
   );
 }
