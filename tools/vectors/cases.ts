@@ -314,7 +314,7 @@ export function initialFlags(rng: Random, insn: Insn): number {
   // ENTER's last check, of a slot it does not fill, is one of ours for paging alone; CALL stores before it looks at its target, or after; bit tests, PUSHA and their like are probed as a whole.
   const pair =
     insn.form.operands.some((spec) => spec === 'Mp' || spec === 'Ma') ||
-    /^(enter|call|pusha|popa|cmpxchg8b|bt[src])$/.test(insn.form.semantics);
+    /^(enter|callf?|pusha|popa|cmpxchg8b|bt[src])$/.test(insn.form.semantics);
   if (rng.oneIn(16) && !pair) eflags |= EFLAGS_AC;
   return eflags;
 }
