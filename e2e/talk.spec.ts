@@ -108,6 +108,47 @@ test('the moment is a QR code whose short link opens the same machine', async ({
   }
 });
 
+test('a short link carries what was typed into the machine', async ({ page }) => {
+  const lab = await begin(page);
+  await lab.moves(() => page.keyboard.press('i')); // an edit is made between two instructions
+  await lab.region('code').getByRole('button', { name: 'Change' }).click();
+  await lab.region('code').getByRole('button', { name: /^eax/ }).click();
+  const eax = lab.region('code').getByRole('textbox', { name: 'eax' });
+  await eax.fill('1234');
+  await lab.moves(() => eax.press('Enter'));
+  await page.keyboard.press('q');
+  const link = await page.getByTestId('moment-link').innerText();
+  expect(link).toMatch(/#at=hello\.[\w.]+\.r,[\w,~-]+$/);
+  const hash = await lab.stateHash();
+  const fresh = await freshPage(page.context());
+  try {
+    const other = await Lab.open(fresh.page, '', { address: link });
+    await expect.poll(() => other.stateHash()).toBe(hash);
+    await expect(fresh.page.getByRole('alert')).toHaveCount(0);
+  } finally {
+    await fresh.close();
+  }
+});
+
+test('the pointer is a dot, then a light, then gone, and follows the mouse', async ({ page }) => {
+  await begin(page);
+  await page.mouse.move(300, 200);
+  await page.keyboard.press('x');
+  const dot = page.getByTestId('pointer-dot');
+  const middle = async (): Promise<readonly number[]> => {
+    const box = (await dot.boundingBox())!;
+    return [box.x + box.width / 2, box.y + box.height / 2];
+  };
+  await expect.poll(middle).toEqual([300, 200]);
+  await page.mouse.move(640, 360);
+  await expect.poll(middle).toEqual([640, 360]);
+  await page.keyboard.press('x');
+  await expect(page.getByTestId('pointer-spotlight')).toBeVisible();
+  await page.mouse.click(640, 360); // it stands in nobody's way
+  await page.keyboard.press('x');
+  await expect(page.getByTestId('pointer-spotlight')).toHaveCount(0);
+});
+
 test('a teacher’s own talk is dropped on the page, mistakes named by their line', async ({ page }) => {
   const lab = await begin(page);
   const talk = (body: string): Buffer => Buffer.from(`---\nlab: rings\ntitle: My talk\n---\n${body}`);

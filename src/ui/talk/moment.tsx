@@ -48,7 +48,7 @@ export function MomentDialog() {
       <div className={style.moment}>
         {matrix && <Code matrix={matrix} label={t('momentQr')} />}
         {link !== '' && !matrix && <p>{t('momentTooLong')}</p>}
-        {link.length < 200 && <code data-testid="moment-link">{link}</code>}
+        {link !== '' && link.length < 200 && <code data-testid="moment-link">{link}</code>}
         <p>
           <button type="button" className="button edged" onClick={() => void copyLink(link)}>
             {t('copyMoment')}
