@@ -23,10 +23,10 @@ function sourcesHash(): string {
 /** Of the processor and the memory only what fixes addresses or emits code. */
 function isSource(folder: string, name: string): boolean {
   if (folder === 'src/cpu')
-    return /^(interpreter-(module|builder|shapes|layout|frequent|bulk|flags|names|system|settle)|vcpu|tlb)\.ts$/.test(
+    return /^(interpreter-(module|builder|shapes|layout|frequent|bulk|flags|names|system|settle|store|walk|catalog)|vcpu|tlb|table-frames|paging)\.ts$/.test(
       name,
     );
-  return folder !== 'src/memory' || name === 'map.ts' || name === 'layout.ts';
+  return folder !== 'src/memory' || name === 'map.ts' || name === 'layout.ts' || name === 'frames.ts';
 }
 
 const hash = sourcesHash();

@@ -14,6 +14,11 @@ export interface Bus {
    * there is none (a device, read-only memory when writing, nothing at all). The answer may change only when the bus bumps tlbEpoch.
    */
   frameOf(pfn: number, write: boolean): number;
+  /**
+   * How many physical pages, counted from 0 below 1 MiB and in all, certainly are machine frames of the same number for reading and
+   * for writing. The answer may change only when the bus bumps tlbEpoch. Without it every page is asked for.
+   */
+  plainFrames?(): readonly [low: number, all: number];
   /** A naturally aligned access of 8, 16 or 32 bits to what is no memory. Unmapped addresses read all-ones, writes to them vanish. */
   readMmio(paddr: number, size: 8 | 16 | 32): number;
   writeMmio(paddr: number, size: 8 | 16 | 32, value: number): void;

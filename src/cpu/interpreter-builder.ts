@@ -42,8 +42,8 @@ export interface Ends {
   missIf(offset: number, lin: number, write: boolean): void;
   /** On to the record `offset` bytes behind REC; `starts`: a new straight run begins there, whose ticks are taken. */
   next(offset: number, starts: boolean): void;
-  /** To the record in a local: a straight run begins there. */
-  goto(record: number): void;
+  /** Where the jump leads whose record lies `offset` bytes behind REC: a straight run begins there. */
+  follow(offset: number): void;
   /** Behind the instruction, out to the engine: what it keeps of the processor may have changed. The program goes on at the EIP in a local. */
   system(eip: number): void;
   /** To the EIP in a local. */
@@ -60,6 +60,8 @@ const NEXT_EIP: WasmValue = { local: -2, type: I32 },
 const ESP = 4;
 
 export class InterpreterBuilder extends FlagsBuilder {
+  /** Nobody sees the flags that this instruction leaves. */
+  deadFlags = false;
   /** The description reads or writes through a segment register it names itself (the stack, strings). */
   usesFixedSegments = false;
   protected readonly ends: Ends;
@@ -504,7 +506,7 @@ export class InterpreterBuilder extends FlagsBuilder {
   /** Ends the handler; `last`: no other description follows in it. True when the instruction may transfer control. */
   finish(last: boolean): void {
     this.flush();
-    if (this.writesFlags) this.commitFlags();
+    if (this.writesFlags && !this.deadFlags) this.commitFlags();
     const { transfer, f } = this;
     if (!last) {
       if (transfer !== undefined) throw new NotCoveredError('a transfer inside a pair');
@@ -516,24 +518,13 @@ export class InterpreterBuilder extends FlagsBuilder {
       const eip = f.local(I32);
       this.get(transfer.eip).set(eip);
       this.ends.lookup(eip);
-    } else if (transfer.condition === undefined) this.followLink();
+    } else if (transfer.condition === undefined) this.ends.follow(this.at);
     else {
       this.get(transfer.condition).begin('if');
-      this.followLink();
+      this.ends.follow(this.at);
       f.end();
       this.ends.next(behind, true);
     }
-  }
-  private followLink(): void {
-    const { f } = this;
-    const to = f.local(I32);
-    this.field(RECORD.link).set(to);
-    f.get(to).op('i32.eqz').begin('if');
-    const eip = f.local(I32);
-    this.field(RECORD.target).set(eip);
-    this.ends.lookup(eip);
-    f.end();
-    this.ends.goto(to);
   }
 }
 

@@ -30,7 +30,9 @@ import {
   RECORD,
   RECORDS,
 } from './interpreter-layout.ts';
-import { bareKey, CROSS, GOTO, pairKey, STEP } from './interpreter-names.ts';
+import { LONGEST_SEQUENCE } from './interpreter-frequent.ts';
+import { bareKey, CROSS, GOTO, sequenceKey, STEP } from './interpreter-names.ts';
+import { RECORD_STORES } from './interpreter-store.ts';
 import { BARRIERS, shapeKey, STRINGS, TRANSFERS } from './interpreter-shapes.ts';
 import { VCPU, VCPU_MODE } from './vcpu.ts';
 
@@ -41,6 +43,15 @@ const MAX_RUN = 48;
 /** After so many changes of its code a page is no longer decoded. */
 const MAX_CHANGES = 40;
 const LONGEST = 15;
+/** Instructions whose memory operand is stored once at most, in the end, and that go on behind themselves. */
+const ONE_STORE: ReadonlySet<string> = new Set(
+  'mov add or adc sbb and sub xor inc dec not neg xchg'.split(' '),
+);
+/** With registers and constants only: what sets all six flags whatever they were; what goes on without a look at them. */
+const KILLS: ReadonlySet<string> = new Set('add sub and or xor cmp test neg'.split(' ')),
+  QUIET: ReadonlySet<string> = new Set(
+    'mov lea movzx movsx not xchg cbw cwd bswap inc dec shl shr sar rol ror imul2 imul3'.split(' '),
+  );
 
 const word = (at: number): number => at >>> 2;
 const OPENED = word(FAST.opened);
@@ -217,9 +228,9 @@ export class CodeCache {
       v = i32[word(pageAt(page) + CODE_PAGE.v)]!;
     const map = mapOf(page) >>> 1;
     let n = first,
-      at = eip,
-      before: string | undefined;
-    const ends: boolean[] = [];
+      at = eip;
+    const ends: boolean[] = [],
+      run: Decoded[] = [];
     for (;;) {
       const offset = at & 0xfff;
       const elsewhere = ((at ^ eip) & ~0xfff) !== 0;
@@ -234,12 +245,9 @@ export class CodeCache {
       const key = insn === undefined ? undefined : shapeKey(insn, flat);
       const handler = key === undefined ? undefined : (handlers.get(key) ?? this.bareHandler(key, v));
       this.fill(n, insn, at, handler ?? this.step, v);
+      this.note(page, mfn, offset, insn?.length ?? 4096 - offset);
       u16[map + offset] = n;
-      if (before !== undefined && handler !== undefined) {
-        const pair = handlers.get(pairKey(before, key!));
-        if (pair !== undefined) u16[recordAt(n - 1) >>> 1] = pair;
-      }
-      before = handler === undefined ? undefined : key;
+      run.push({ key: handler === undefined ? undefined : key, insn });
       n++;
       if (insn === undefined) break;
       const { semantics } = insn.form;
@@ -249,7 +257,30 @@ export class CodeCache {
     }
     i32[word(FAST.records)] = n;
     this.countRest(first, n, ends);
+    this.combine(first, run);
     return first;
+  }
+  /** Gives each record of a run the handler that does the most at once from there on, and leaves alone flags that nobody sees. */
+  private combine(first: number, run: readonly Decoded[]): void {
+    const { handlers, u16 } = this;
+    const dead = deadFlags(run);
+    for (let i = 0; i < run.length; i++) {
+      const keys: string[] = [];
+      for (let last = i; last < Math.min(i + LONGEST_SEQUENCE, run.length); last++) {
+        const { key } = run[last]!;
+        if (key === undefined) break;
+        keys.push(key);
+        const plain = handlers.get(sequenceKey(keys, false));
+        const handler = dead[last] ? (handlers.get(sequenceKey(keys, true)) ?? plain) : plain;
+        if (handler !== undefined) u16[recordAt(first + i) >>> 1] = handler;
+      }
+    }
+  }
+  /** The bytes are an instruction's from here on: the copy holds what it was decoded from, and stores to them are seen. */
+  private note(page: number, mfn: number, offset: number, length: number): void {
+    const from = RAM_BASE + mfn * 4096 + offset;
+    this.m.u8.copyWithin(copyOf(page) + offset, from, from + length);
+    this.frames.markCode(mfn, offset, length);
   }
   /** Handlers of the system are for the bare machine alone. */
   private bareHandler(key: string, v: number): number | undefined {
@@ -288,6 +319,7 @@ export class CodeCache {
     i32[at + word(RECORD.imm)] = next; // overwritten where there is an immediate
     const registers = [RECORD.a, RECORD.b, RECORD.link];
     const strings = STRINGS.has(insn.form.semantics);
+    const stores = ONE_STORE.has(insn.form.semantics) ? RECORD_STORES : 0;
     for (const operand of insn.operands) {
       if (operand.kind === 'reg') i32[at + word(registers.shift()!)] = registerAt(v, operand);
       else if (operand.kind === 'imm') i32[at + word(RECORD.imm)] = operand.value;
@@ -298,7 +330,7 @@ export class CodeCache {
         i32[at + word(RECORD.index)] = operand.index < 0 ? FAST.zero : gpr + 4 * operand.index;
         i32[at + word(RECORD.disp)] = operand.disp;
         i32[at + word(RECORD.scale)] =
-          operand.scale | ((FAST.seg - FAST.zero + operand.seg * FAST_SEG.$size) << 16);
+          operand.scale | stores | ((FAST.seg - FAST.zero + operand.seg * FAST_SEG.$size) << 16);
       }
     }
   }
@@ -319,6 +351,30 @@ export class CodeCache {
     this.frames.setFlag(mfn, FRAME_CODE);
     return true;
   }
+}
+
+interface Decoded {
+  readonly insn: Insn | undefined;
+  /** Undefined where the reference engine does it. */
+  readonly key: string | undefined;
+}
+
+/**
+ * Which instructions of a run leave flags that nobody can see: those behind them set all six before anything reads one, and none of them
+ * touches memory, could fault or end the run, so that there is no moment to look at the flags.
+ */
+function deadFlags(run: readonly Decoded[]): boolean[] {
+  const dead = new Array<boolean>(run.length).fill(false);
+  let unseen = false;
+  for (let i = run.length - 1; i >= 0; i--) {
+    dead[i] = unseen;
+    const { insn, key } = run[i]!;
+    if (insn === undefined || key === undefined) unseen = false;
+    else if (insn.operands.some((o) => o.kind === 'mem' && o.size !== 0)) unseen = false;
+    else if (KILLS.has(insn.form.semantics)) unseen = true;
+    else unseen &&= QUIET.has(insn.form.semantics);
+  }
+  return dead;
 }
 
 function registerAt(v: number, operand: Operand & { kind: 'reg' }): number {

@@ -46,29 +46,70 @@ function frequent(): Set<string> {
 const FREQUENT = frequent();
 export const isFrequent = (key: string): boolean => FREQUENT.has(key);
 
-function pairs(): [string, string][] {
-  const list: [string, string][] = [];
+const REGISTER = 'o32 r32 r32',
+  CONSTANT = 'o32 r32 i32',
+  SHIFT = 'o32 r32 i8';
+
+/** Sets of shapes by two lists: each of the first followed by each of the second. */
+const each = (firsts: readonly string[], seconds: readonly string[]): string[][] =>
+  firsts.flatMap((first) => seconds.map((second) => [first, second]));
+
+function compares(): string[][] {
+  const list: string[][] = [];
   const all = [2, 3, 4, 5, 6, 7, 8, 9, 12, 13, 14, 15],
     zero = [4, 5, 8, 9];
+  const jump = (cc: number): string => `jcc${cc} o32 j`;
   const with_ = (first: string, conditions: readonly number[]): void => {
-    for (const cc of conditions) list.push([first, `jcc${cc} o32 j`]);
+    list.push(...each([first], conditions.map(jump)));
   };
-  with_('cmp o32 r32 r32', all);
-  with_('cmp o32 r32 i32', all);
+  with_(`cmp ${REGISTER}`, all);
+  with_(`cmp ${CONSTANT}`, all);
   with_('cmp o32 r32 m32b', all);
   with_('cmp o32 m32b i32', all);
   with_('cmp o32 r8 i8', [2, 3, 4, 5, 6, 7]);
   with_('cmp o32 m8b i8', [4, 5]);
   with_('cmp o32 m8x i8', [4, 5]);
-  with_('test o32 r32 r32', [4, 5, 8, 9, 14, 15]);
+  with_(`test ${REGISTER}`, [4, 5, 8, 9, 14, 15]);
   with_('test o32 r8 r8', zero);
   with_('test o32 r8 i8', [4, 5]);
   with_('dec o32 r32', [4, 5, 9]);
   with_('inc o32 r32', [4, 5]);
-  with_('sub o32 r32 i32', [2, 3, 4, 5]);
-  with_('add o32 r32 i32', [4, 5]);
-  with_('and o32 r32 i32', [4, 5]);
+  with_(`sub ${CONSTANT}`, [2, 3, 4, 5]);
+  with_(`add ${CONSTANT}`, [4, 5]);
+  with_(`and ${CONSTANT}`, [4, 5]);
+  // The ends of loops.
+  for (const step of ['inc o32 r32', `add ${CONSTANT}`, `add ${REGISTER}`])
+    for (const test of [`cmp ${REGISTER}`, `cmp ${CONSTANT}`])
+      for (const cc of [2, 5, 6, 12, 14]) list.push([step, test, jump(cc)]);
   return list;
 }
-/** Pairs of shapes that run as one case. Each instruction keeps its own record, so a jump to the second finds it. */
-export const PAIRS: readonly (readonly [string, string])[] = pairs();
+/** What compilers put one behind the other where nothing jumps; the first of a sequence may load but not store. */
+function straight(): string[][] {
+  const move = `mov ${REGISTER}`,
+    load = 'mov o32 r32 m32b',
+    loadIndexed = 'mov o32 r32 m32x',
+    store = 'mov o32 m32b r32';
+  const shifts = ['shl', 'shr'].map((op) => `${op} ${SHIFT}`);
+  return [
+    ...each([move], [...shifts, move, load, `and ${CONSTANT}`]),
+    ...each([`xor ${REGISTER}`], [move]),
+    ...each(shifts, [`xor ${REGISTER}`, `add ${REGISTER}`]),
+    ...each([load], [load, `add ${CONSTANT}`]),
+    ...each([loadIndexed], [store]),
+    ...each([`add ${CONSTANT}`], [`add ${CONSTANT}`]),
+    ...each(['pop o32 r32'], ['pop o32 r32', 'ret o32']),
+  ];
+}
+/** Sequences of shapes that run as one case. Each instruction keeps its own record, so a jump into the midst finds it. */
+export const SEQUENCES: readonly (readonly string[])[] = [...compares(), ...straight()];
+/** No sequence is longer. */
+export const LONGEST_SEQUENCE = 3;
+
+const REGISTER_RESULT: ReadonlySet<string> = new Set(
+  'add and sub xor inc dec shl shr imul2 imul3'.split(' '),
+);
+/** Whether a frequent shape also has a case that leaves the flags alone, for where they are dead. */
+export const hasDeadCase = (key: string): boolean => {
+  const [op, , first, second] = key.split(' ');
+  return REGISTER_RESULT.has(op!) && first === 'r32' && second !== 'm32x';
+};

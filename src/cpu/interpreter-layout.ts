@@ -29,7 +29,7 @@ export const RECORD = layout('RECORD', {
   disp: 'u32',
   link: 'u32', // record a jump leads to, 0 = not known yet; third register operand
   target: 'u32', // EIP a jump leads to
-  scale: 'u16', // shift of the index
+  scale: 'u16', // shift of the index; RECORD_STORES
   seg: 'u16', // offset in the FAST block of the segment of a checked access
 });
 if (RECORD.$size !== 48) throw new Error('a record has 48 bytes');
@@ -76,6 +76,18 @@ const FAST_LAYOUT = layout('FAST', {
   attention: 'u32', // 1: a device wants the engine to look
   shadow: 'u32', // 1: the instruction behind this one is in an interrupt shadow
   moved: 'u32', // 1: what the engine keeps of the processor may have changed since it was last looked at
+  // A store to a watched frame under way (interpreter-store.ts).
+  guarded: 'u32', // address of the TLB entry that it opened, 0 = none
+  guardedRec: 'u32', // the record behind it
+  guardedHandler: 'u32', // whose handler this is
+  guardedPage: 'u32', // linear page whose translation it changes
+  tlbSeen: 'u32', // address of what the vCPU's TLBs were filled under
+  // Walks of generated code (interpreter-walk.ts): machine frames that are physical pages of the same number, below 1 MiB and in all.
+  lowFrames: 'u32',
+  frames: 'u32',
+  walkRec: 'u32', // record and ticks left of the last walk, and how many there were for the two
+  walkLeft: 'u32',
+  walks: 'u32',
   bare: 'u32', // 1: faults go through the guest's own IDT
   seg: ['u32', 24], // ES CS SS DS FS GS, FAST_SEG each
 });

@@ -6,101 +6,30 @@
 // very large loop is compiled worse. There is hence no build with tail calls to fall back from.
 // No case contains a call, so that rec, left, fr and fx stay in registers around the loop.
 
-import { type Semantic, semantics } from '../isa/builder.ts';
 import { deliver } from '../isa/microcode/interrupt.ts';
-import { sampleInsns } from '../isa/samples.ts';
-import { TABLE } from '../isa/table.ts';
-import { DS, FS, type Insn, type MemOperand, type Operand } from '../isa/types.ts';
 import type { WasmValue } from '../isa/wasm.ts';
 import { FunctionBody, I32, I64, type ValueType, WasmModule } from '../isa/wasm-emit.ts';
+import { allShapes, type Shape } from './interpreter-catalog.ts';
 import { type Ends, InterpreterBuilder } from './interpreter-builder.ts';
 import { FR, FX, HANDLER_PARAMS, LEFT_TICKS, NotCoveredError, REC, V } from './interpreter-flags.ts';
-import { isFrequent, PAIRS } from './interpreter-frequent.ts';
+import { hasDeadCase, isFrequent, LONGEST_SEQUENCE, SEQUENCES } from './interpreter-frequent.ts';
 import { CODE_TLB_ENTRIES, FAST, FAULT_RECORD, LEFT, RECORD, RECORDS } from './interpreter-layout.ts';
 import {
   bareKey,
+  BEHIND,
   CROSS,
   FAULT,
   FAULT_CODE,
   GOTO,
   type HandlerTable,
-  pairKey,
+  sequenceKey,
   STEP,
   TABLE_SECTION,
 } from './interpreter-names.ts';
+import { armFunction, behindFunction } from './interpreter-store.ts';
+import { walkFunction } from './interpreter-walk.ts';
 import { noteSegmentFunction, settleFunction } from './interpreter-settle.ts';
 import { SYSTEM_SEMANTICS, SystemBuilder, type SystemFunctions } from './interpreter-system.ts';
-import { shapeKey } from './interpreter-shapes.ts';
-
-import '../isa/semantics/index.ts';
-
-interface Shape {
-  readonly key: string;
-  readonly insn: Insn;
-  readonly entry: Semantic;
-  readonly flat: boolean;
-}
-
-// ---- Which shapes there are ----------------------------------------------------------------------------
-
-function variants(operand: Operand, string: boolean): Operand[] {
-  if (operand.kind !== 'mem' || string) return [operand];
-  const mem = (index: boolean, checked: boolean): MemOperand => ({
-    ...operand,
-    base: 3,
-    index: index ? 1 : -1,
-    seg: checked ? FS : DS,
-  });
-  return [mem(false, false), mem(true, false), mem(false, true), mem(true, true)];
-}
-
-/** An operand whose constant no description may look into: each instruction of the shape has its own. */
-function withoutValue(operand: Operand): Operand {
-  if (operand.kind !== 'imm') return operand;
-  const unknown = { kind: 'imm', size: operand.size };
-  Object.defineProperty(unknown, 'value', {
-    get: () => {
-      throw new NotCoveredError('the value of an immediate');
-    },
-  });
-  return unknown as Operand;
-}
-
-/** Every shape that the samples of the table's rows have, with each kind of address; the description may refuse some. */
-export function allShapes(): Shape[] {
-  const shapes = new Map<string, Shape>();
-  const add = (insn: Insn, flat: boolean): void => {
-    // Where nothing is flat every shape has the segment of its record: the one that stands for it is FS.
-    if (
-      !flat &&
-      insn.operands.some(
-        (o) => o.kind === 'mem' && o.size !== 0 && o.seg !== FS && insn.form.rep === undefined,
-      )
-    )
-      return;
-    const key = shapeKey(insn, flat);
-    const entry = semantics.get(insn.form.semantics);
-    if (key !== undefined && entry !== undefined && !shapes.has(key))
-      shapes.set(key, { key, insn: { ...insn, operands: insn.operands.map(withoutValue) }, entry, flat });
-  };
-  for (const form of TABLE) {
-    for (const sample of sampleInsns(form)) {
-      const string = sample.form.rep !== undefined;
-      const memory = sample.operands.findIndex(({ kind }) => kind === 'mem');
-      const rows = memory < 0 || string ? [sample.operands] : [];
-      if (memory >= 0 && !string) {
-        for (const one of variants(sample.operands[memory]!, string))
-          rows.push(sample.operands.map((operand, i) => (i === memory ? one : operand)));
-      }
-      for (const operands of rows) {
-        for (const rep of string ? (['none', 'rep', 'repne'] as const) : (['none'] as const)) {
-          for (const flat of [true, false]) add({ ...sample, operands, rep }, flat);
-        }
-      }
-    }
-  }
-  return [...shapes.values()];
-}
 
 // ---- Function bodies -----------------------------------------------------------------------------------
 
@@ -129,7 +58,7 @@ interface Trial {
   readonly usesFixedSegments: boolean;
 }
 
-function emitSequence(f: FunctionBody, ends: Ends, shapes: readonly Shape[]): Trial {
+function emitSequence(f: FunctionBody, ends: Ends, shapes: readonly Shape[], dead = false): Trial {
   let writesFlags = false,
     usesFixedSegments = false;
   let before: InterpreterBuilder | undefined;
@@ -138,6 +67,7 @@ function emitSequence(f: FunctionBody, ends: Ends, shapes: readonly Shape[]): Tr
     const b = new InterpreterBuilder(shape.insn, f, ends, at, shape.flat, before?.lastFlags);
     const args = b.args(shape.entry.access);
     shape.entry.run(b, ...args);
+    b.deadFlags = dead && i === shapes.length - 1;
     b.finish(i === shapes.length - 1);
     writesFlags ||= b.writesFlags;
     usesFixedSegments ||= b.usesFixedSegments;
@@ -196,7 +126,18 @@ function functionEnds(f: FunctionBody): Ends {
       to();
       f.op('return');
     },
-    goto: (record) => {
+    follow: (offset) => {
+      const record = f.local(I32);
+      f.get(REC)
+        .memory('i32.load', 2, offset + RECORD.link)
+        .set(record);
+      f.get(record).op('i32.eqz').begin('if');
+      save();
+      f.const32(0);
+      f.get(REC)
+        .memory('i32.load', 2, offset + RECORD.target)
+        .memory('i32.store', 2, FAST.target);
+      f.const32(LOOKUP).op('return').end();
       starts(() => f.get(record));
       save();
       f.get(record).op('return');
@@ -255,16 +196,15 @@ interface Labels {
   readonly missRead: number;
   readonly missWrite: number;
   readonly fault: number;
+  readonly guarded: number;
+  readonly unread: number;
+  readonly begin: number;
+  readonly follow: number;
 }
 
 function inlineEnds(f: FunctionBody, labels: Labels, target: number): Ends {
   const move = (offset: number): void => {
     if (offset !== 0) f.get(REC).const32(offset).op('i32.add').set(REC);
-  };
-  const begins = (): void => {
-    f.get(LEFT_TICKS).get(REC).memory('i32.load', 2, RECORD.rest).op('i32.sub').set(LEFT_TICKS);
-    f.get(LEFT_TICKS).const32(0).op('i32.lt_s').branch('br_if', labels.exit);
-    f.branch('br', labels.loop);
   };
   return {
     leave: (offset) => {
@@ -284,16 +224,15 @@ function inlineEnds(f: FunctionBody, labels: Labels, target: number): Ends {
       f.begin('if');
       move(offset);
       f.get(lin).set(target);
-      f.branch('br', write ? labels.missWrite : labels.missRead).end();
+      f.branch('br', write ? labels.guarded : labels.unread).end();
     },
     next: (offset, starts) => {
       move(offset);
-      if (starts) begins();
-      else f.branch('br', labels.loop);
+      f.branch('br', starts ? labels.begin : labels.loop);
     },
-    goto: (record) => {
-      f.get(record).set(REC);
-      begins();
+    follow: (offset) => {
+      move(offset);
+      f.branch('br', labels.follow);
     },
     fault: (offset) => {
       move(offset);
@@ -339,6 +278,20 @@ function emitLookup(f: PooledBody, labels: Labels, target: number): void {
   f.end();
 }
 
+/**
+ * Goes where the jump at REC leads; falls through to the record, where a run begins. One place for all jumps: V8 gives a function of
+ * more than some thousand values to a register allocator that is much worse (cases × values each), so that what every case does alike is
+ * better done once.
+ */
+function emitFollow(f: PooledBody, labels: Labels, target: number): void {
+  const to = f.local(I32);
+  f.get(REC).memory('i32.load', 2, RECORD.link).set(to);
+  f.get(to).op('i32.eqz').begin('if');
+  f.get(REC).memory('i32.load', 2, RECORD.target).set(target);
+  f.branch('br', labels.lookup).end();
+  f.get(to).set(REC);
+}
+
 /** Calls the handler that is a function, and goes where it says. */
 function emitCold(
   f: PooledBody,
@@ -370,6 +323,8 @@ function emitCold(
   f.const32(0).memory('i32.load', 2, FAST.rec).set(REC);
   f.const32(0).memory('i32.load', 2, FAST.reason).set(reason);
   f.get(reason).const32(LEFT.fault).op('i32.eq').branch('br_if', labels.fault);
+  f.get(reason).const32(LEFT.missWrite).op('i32.eq').branch('br_if', labels.guarded);
+  f.get(reason).const32(LEFT.missRead).op('i32.eq').branch('br_if', labels.unread);
   f.branch('br', labels.exit).end();
 }
 
@@ -403,26 +358,36 @@ function emitFault(
   f.const32(FAULT_RECORD).set(REC).branch('br', labels.loop);
 }
 
-function emitSpecial(f: PooledBody, ends: Ends, key: string): void {
+function emitSpecial(
+  f: PooledBody,
+  labels: Labels,
+  ends: Ends,
+  key: string,
+  { behind }: LoopFunctions,
+): void {
   if (key === STEP) ends.leave(0);
+  else if (key === BEHIND) f.call(behind).branch('br_if', labels.exit).branch('br', labels.loop);
   else if (key === CROSS) {
     const eip = f.local(I32);
     f.get(REC).memory('i32.load', 2, RECORD.target).set(eip);
     ends.lookup(eip);
-  } else {
-    const to = f.local(I32);
-    f.get(REC).memory('i32.load', 2, RECORD.link).set(to);
-    ends.goto(to);
-  }
+  } else ends.follow(0);
 }
 
-type Case = { readonly key: string; readonly shapes: readonly Shape[] };
+/** Functions that the loop calls: see interpreter-walk.ts and interpreter-store.ts. */
+interface LoopFunctions {
+  readonly walk: number;
+  readonly arm: number;
+  readonly behind: number;
+}
+type Case = { readonly key: string; readonly shapes: readonly Shape[]; readonly dead: boolean };
 
 /** The function that runs: (record, ticks left, fr, fx, vCPU) → everything in the FAST words. */
 function loopFunction(
   cases: readonly Case[],
   type: number,
   faultHandlers: { readonly withCode: number; readonly without: number },
+  functions: LoopFunctions,
 ): FunctionBody {
   const f = new PooledBody(HANDLER_PARAMS, []);
   const target = f.local(I32),
@@ -437,27 +402,52 @@ function loopFunction(
   const missRead = f.begin('block');
   const loop = f.begin('loop');
   const fault = f.begin('block');
+  const guarded = f.begin('block');
+  const unread = f.begin('block');
   const lookup = f.begin('block');
-  const labels = { exit, loop, lookup, missRead, missWrite, fault };
+  const begin = f.begin('block');
+  const follow = f.begin('block');
+  const labels = { exit, loop, lookup, missRead, missWrite, fault, guarded, unread, begin, follow };
   const ends = inlineEnds(f, labels, target);
   const cold = f.begin('block');
   const blocks: number[] = [];
   for (let i = cases.length - 1; i >= 0; i--) blocks[i] = f.begin('block');
   f.get(REC).memory('i32.load16_u', 1, RECORD.handler).branchTable(blocks, cold);
-  for (const { key, shapes } of cases) {
+  for (const { key, shapes, dead } of cases) {
     f.end();
     reset();
-    if (shapes.length === 0) emitSpecial(f, ends, key);
-    else emitSequence(f, ends, shapes);
+    if (shapes.length === 0) emitSpecial(f, labels, ends, key, functions);
+    else emitSequence(f, ends, shapes, dead);
   }
   f.end();
   reset();
   emitCold(f, labels, { target, reason }, cases.length, type);
+  f.branch('br', lookup).end(); // follow
+  emitFollow(f, labels, target);
+  f.end(); // begin
+  f.get(LEFT_TICKS).get(REC).memory('i32.load', 2, RECORD.rest).op('i32.sub').set(LEFT_TICKS);
+  f.get(LEFT_TICKS).const32(0).op('i32.lt_s').branch('br_if', exit).branch('br', loop);
   f.end(); // lookup
   reset();
   emitLookup(f, labels, target);
   f.const32(LEFT.lookup).set(reason);
-  f.branch('br', exit).end(); // fault
+  f.branch('br', exit).end(); // unread
+  const walk = (write: boolean): void => {
+    f.const32(0).set(reason);
+    for (const local of [REC, LEFT_TICKS, target, V]) f.get(local);
+    f.const32(write ? 1 : 0)
+      .call(functions.walk)
+      .branch('br_if', loop);
+  };
+  walk(false);
+  f.branch('br', missRead).end(); // guarded
+  f.const32(0).set(reason);
+  f.get(REC)
+    .get(target)
+    .const32(cases.findIndex(({ key }) => key === BEHIND));
+  f.call(functions.arm).branch('br_if', loop);
+  walk(true);
+  f.branch('br', missWrite).end(); // fault
   emitFault(f, labels, reason, faultHandlers);
   f.end(); // loop
   f.end().const32(LEFT.missRead).set(reason).branch('br', exit);
@@ -489,6 +479,20 @@ export interface InterpreterModule {
   readonly functions: number;
 }
 
+/** The case of a sequence, and where its last instruction writes flags the one that leaves them alone. */
+function sequenceCases(keys: readonly string[], shapeOf: (key: string) => Shape | undefined): Case[] {
+  const shapes = keys.map(shapeOf);
+  if (!shapes.every((shape) => shape !== undefined) || keys.length > LONGEST_SEQUENCE)
+    throw new Error(`no such sequence: ${keys.join(', ')}`);
+  const { entry, insn } = shapes[0]!;
+  // A store to a watched frame needs the record behind it to be dispatched; see RECORD_STORES.
+  if (entry.access[0] !== 'r' && insn.operands[0]!.kind === 'mem')
+    throw new Error(`the first of a sequence stores: ${keys[0]}`);
+  const cases = [{ key: sequenceKey(keys, false), shapes, dead: false }];
+  if (hasDeadCase(keys.at(-1)!)) cases.push({ key: sequenceKey(keys, true), shapes, dead: true });
+  return cases;
+}
+
 /** Makes the module for a shared or an ordinary memory. */
 export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
   const module = new WasmModule();
@@ -501,6 +505,11 @@ export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
     ...ports,
     noteSegment: module.define(noteSegmentFunction()),
     settle: module.define(settleFunction()),
+  };
+  const loopFunctions = {
+    walk: module.define(walkFunction()),
+    arm: module.define(armFunction()),
+    behind: module.define(behindFunction()),
   };
   const refused = new Map<string, string>();
   const system: { readonly key: string; readonly body: FunctionBody; readonly endsRun: boolean }[] = [];
@@ -525,15 +534,14 @@ export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
       }
     }
   }
-  const cases: Case[] = [STEP, GOTO, CROSS].map((key) => ({ key, shapes: [] }));
-  for (const { shape } of made.values())
-    if (isFrequent(shape.key)) cases.push({ key: shape.key, shapes: [shape] });
-  for (const [first, second] of PAIRS) {
-    const a = made.get(first)?.shape,
-      b = made.get(second)?.shape;
-    if (a === undefined || b === undefined) throw new Error(`no such pair: ${first} + ${second}`);
-    cases.push({ key: pairKey(first, second), shapes: [a, b] });
+  const cases: Case[] = [STEP, GOTO, CROSS, BEHIND].map((key) => ({ key, shapes: [], dead: false }));
+  for (const { shape } of made.values()) {
+    if (!isFrequent(shape.key)) continue;
+    cases.push({ key: shape.key, shapes: [shape], dead: false });
+    if (hasDeadCase(shape.key))
+      cases.push({ key: sequenceKey([shape.key], true), shapes: [shape], dead: true });
   }
+  for (const keys of SEQUENCES) cases.push(...sequenceCases(keys, (key) => made.get(key)?.shape));
   const handlers: Record<string, number> = {};
   cases.forEach(({ key }, i) => {
     handlers[key] = i;
@@ -554,7 +562,7 @@ export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
   }
   for (const key of aliases) handlers[key] = handlers[key.slice(1)]!;
   const faultHandlers = { withCode: handlers[FAULT_CODE]!, without: handlers[FAULT]! };
-  module.define(loopFunction(cases, type, faultHandlers), 'run');
+  module.define(loopFunction(cases, type, faultHandlers, loopFunctions), 'run');
   module.addCustom(TABLE_SECTION, [
     ...new TextEncoder().encode(JSON.stringify({ handlers, ending } satisfies HandlerTable)),
   ]);

@@ -4,6 +4,8 @@
 export const STEP = '#step',
   GOTO = '#goto',
   CROSS = '#cross';
+/** Stands in the record behind a store to a watched frame; see interpreter-store.ts. */
+export const BEHIND = '#behind';
 /** Delivers the fault in FAST.vector through the IDT, without and with an error code. */
 export const FAULT = '#fault',
   FAULT_CODE = '#fault-code';
@@ -20,5 +22,9 @@ export const TABLE_SECTION = 'handlers';
 /** Names of shapes that only the bare machine has: there they need not be compared with what a guest believes. */
 export const bareKey = (key: string): string => `!${key}`;
 
-/** The handler that runs two instructions, one behind the other. */
-export const pairKey = (first: string, second: string): string => `${first} + ${second}`;
+/**
+ * The handler that runs these shapes one behind the other. `dead`: nobody sees the flags that the last of them leaves, so it leaves those that
+ * were there.
+ */
+export const sequenceKey = (keys: readonly string[], dead: boolean): string =>
+  keys.join(' + ') + (dead ? ' !' : '');

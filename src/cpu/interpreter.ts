@@ -6,7 +6,7 @@
 // budget when it is less than the next run is stepped.
 
 import { DS, ES, type Seg, SS } from '../isa/types.ts';
-import { CTL, FRAME_CLEAN, FRAME_TABLE } from '../memory/frames.ts';
+import { CTL, FRAME_CLEAN, FRAME_CODE, FRAME_TABLE } from '../memory/frames.ts';
 import { CONTROL, RAM_BASE } from '../memory/map.ts';
 import type { EngineName, Platform } from './engine.ts';
 import { CodeCache } from './interpreter-code.ts';
@@ -23,9 +23,10 @@ import {
   RECORD,
 } from './interpreter-layout.ts';
 import { FAULT, FAULT_CODE, type HandlerTable, STEP, TABLE_SECTION } from './interpreter-names.ts';
+import { NO_PAGE } from './reference-memory.ts';
 import { ReferenceEngine } from './reference.ts';
 import { pageOfEntry } from './table-frames.ts';
-import { TLB_ENTRIES, tlbTable } from './tlb.ts';
+import { TLB_EMPTY, TLB_ENTRIES, TLB_GUARDED, tlbSeenAt, tlbTable } from './tlb.ts';
 import { EFLAGS_AC, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM, EXIT, SEG_NULL, SEGREG, VCPU } from './vcpu.ts';
 import { READ, WRITE } from './walker.ts';
 
@@ -69,6 +70,7 @@ const LEFT_AT = word(FAST.left),
 /** What the code TLB was filled under. */
 const MODE_SEEN = word(FAST.mode),
   MOVED = word(FAST.moved),
+  GUARDED = word(FAST.guarded),
   CR0_SEEN = word(FAST.cr0),
   CR3_SEEN = word(FAST.cr3),
   CR4_SEEN = word(FAST.cr4),
@@ -247,6 +249,7 @@ export class InterpreterEngine extends ReferenceEngine {
       i32[word(FAST.v)] = v;
       i32[word(FAST.mode)] = -1;
       i32[word(FAST.bare)] = this.pv ? 0 : 1;
+      i32[word(FAST.tlbSeen)] = tlbSeenAt(v);
       i32[word(FAST.systemRead)] = 4 * tlbTable(v, READ, false);
       i32[word(FAST.systemWrite)] = 4 * tlbTable(v, WRITE, false);
       i32[word(FAST.userRead)] = 4 * tlbTable(v, READ, true);
@@ -276,9 +279,20 @@ export class InterpreterEngine extends ReferenceEngine {
       i32[CODE_SEEN] = i32[CODE_EPOCH]!;
       stale = true;
     }
-    if (stale) this.code.forgetTranslations();
+    if (!stale) return;
+    this.code.forgetTranslations();
+    const [low, all] = this.plainFrames();
+    i32[word(FAST.lowFrames)] = low;
+    i32[word(FAST.frames)] = all;
   }
 
+  /** Machine frames that are physical pages of the same number, for reading and for writing: below 1 MiB, and in all. */
+  private plainFrames(): readonly [number, number] {
+    const { nrFrames } = this.m;
+    if (this.pv || this.bus === undefined) return [nrFrames, nrFrames];
+    const [low, all] = this.bus.plainFrames?.() ?? [0, 0];
+    return [low, Math.min(all, nrFrames)];
+  }
   /** Brings the segments of checked accesses up to date, and whether the usual ones are flat. */
   private noteSegments(): void {
     const { i32, segmentsMoved } = this;
@@ -312,6 +326,8 @@ export class InterpreterEngine extends ReferenceEngine {
   private lookAgain(): void {
     const { i32, segAt, noted } = this;
     i32[MOVED] = 0;
+    this.tlbEpoch = i32[TLB_SEEN]!;
+    this.codeLin = NO_PAGE;
     i32[MODE_SEEN] = -1;
     for (let seg = 0; seg < 6; seg++) {
       const at = segAt + 4 * seg,
@@ -334,7 +350,12 @@ export class InterpreterEngine extends ReferenceEngine {
     const user = level === MISS_LEVEL.present ? this.user : level === MISS_LEVEL.user;
     this.notPresent = false;
     if ((lin & 0xfff) > 0xff8) return false; // may cross into the next page
-    if (write && this.isTableAtHand(lin)) return false;
+    const guarded = write ? this.guardedAt(lin, user) : -1;
+    if (guarded >= 0) {
+      // Its consequences were not simple.
+      this.noteTableStore(guarded, lin);
+      return false;
+    }
     if (!this.walker.walk(this.v, lin, write ? WRITE : READ, user, true)) {
       if (level === MISS_LEVEL.present) this.notePageFault(lin);
       return false;
@@ -346,16 +367,30 @@ export class InterpreterEngine extends ReferenceEngine {
       // The store follows at once: the frame is as good as written.
       if (this.frames.flags(mfn) === FRAME_CLEAN) this.frames.clearFlag(mfn, FRAME_CLEAN);
       const flags = this.frames.flags(mfn);
-      if ((flags & ~FRAME_CLEAN) === FRAME_TABLE) {
-        this.tableStore = mfn;
-        this.tableOffset = lin & 0xfff;
+      if (flags === FRAME_TABLE || flags === FRAME_CODE) {
+        this.enter(lin, WRITE, user, mfn, TLB_GUARDED);
+        return true;
       }
+      this.noteTableStore(mfn, lin);
       if (flags !== 0) return false;
+      // What may be written may be read.
+      if (this.walker.readable()) this.enter(lin, READ, user, mfn);
     }
     this.enter(lin, write ? WRITE : READ, user, mfn);
     return true;
   }
 
+  /** The frame behind a guarded entry for a linear address, -1 where there is none. */
+  private guardedAt(lin: number, user: boolean): number {
+    const at = tlbTable(this.v, WRITE, user) + ((lin >>> 12) & (TLB_ENTRIES - 1)) * 2;
+    if (this.i32[at] !== ((lin & ~0xfff) | TLB_GUARDED)) return -1;
+    return (this.i32[at + 1]! - RAM_BASE) >>> 12;
+  }
+  private noteTableStore(mfn: number, lin: number): void {
+    if ((this.frames.flags(mfn) & ~FRAME_CLEAN) !== FRAME_TABLE) return;
+    this.tableStore = mfn;
+    this.tableOffset = lin & 0xfff;
+  }
   private giveUpPage(): void {
     this.i32[word(FAST.missLevel)] = MISS_LEVEL.present;
     this.notPresent = false;
@@ -397,18 +432,6 @@ export class InterpreterEngine extends ReferenceEngine {
     i32[word(FAST.code)] = code;
     return entered;
   }
-  /** Whether the page, known for reading, is a page table: then the store to it needs no walk of ours. */
-  private isTableAtHand(lin: number): boolean {
-    const { i32 } = this;
-    const entry = word(i32[word(FAST.readTable)]!) + ((lin >>> 12) & (TLB_ENTRIES - 1)) * 2;
-    if (i32[entry] !== (lin & ~0xfff)) return false;
-    const mfn = (i32[entry + 1]! - RAM_BASE) >>> 12;
-    if ((this.frames.flags(mfn) & ~FRAME_CLEAN) !== FRAME_TABLE) return false;
-    this.tableStore = mfn;
-    this.tableOffset = lin & 0xfff;
-    return true;
-  }
-
   /**
    * A store to one entry of a page table of 4 KiB pages drops what that entry translated, and the table stays watched. Everything else
    * that moves an epoch goes the ordinary way.
@@ -461,6 +484,14 @@ export class InterpreterEngine extends ReferenceEngine {
     i32[AGAIN_AT] = 0;
   }
 
+  /** A store to a watched frame was not done after all. */
+  private closeGuarded(): void {
+    const { i32 } = this;
+    i32[word(i32[GUARDED]!)] = TLB_EMPTY;
+    i32[GUARDED] = 0;
+    this.m.u16[i32[word(FAST.guardedRec)]! >>> 1] = i32[word(FAST.guardedHandler)]!;
+  }
+
   /** Runs generated code from `rec`; true if it came out only because it had run long. */
   private stretch(rec: number): boolean {
     const { i32 } = this;
@@ -474,6 +505,7 @@ export class InterpreterEngine extends ReferenceEngine {
     this.granted = budget;
     this.run_(rec, budget - i32[word(rec + RECORD.rest)]!, fr, fx, this.v);
     this.count(i32[LEFT_AT]!);
+    if (i32[GUARDED] !== 0) this.closeGuarded();
     i32[this.flagsAt] = (i32[this.flagsAt]! & ~STATUS) | status(i32[FR_AT]!, i32[FX_AT]!);
     const reason = i32[word(FAST.reason)]!;
     if (reason === LEFT.lookup || reason === LEFT.system) {

@@ -225,9 +225,9 @@ export class MemoryAccess extends Values {
     this.enter(lin, access, user, mfn);
     return RAM_BASE + mfn * 4096 + (lin & 0xfff);
   }
-  protected enter(lin: number, access: number, user: boolean, mfn: number): void {
+  protected enter(lin: number, access: number, user: boolean, mfn: number, mark = 0): void {
     const at = tlbTable(this.v, access, user) + ((lin >>> 12) & TLB_MASK) * 2;
-    this.i32[at] = lin & ~0xfff;
+    this.i32[at] = (lin & ~0xfff) | mark;
     this.i32[at + 1] = RAM_BASE + mfn * 4096;
     noteFilled(this.m, this.v, access, user, lin);
   }

@@ -362,6 +362,7 @@ export class ReferenceEngine extends WatchedAccess implements Engine, Builder<nu
       op.version = version;
       if ((lin & 0xfff) + op.length > 4096) return op; // reaches into another frame
       page.ops[lin & 0xfff] = op;
+      this.frames.markCode(mfn, lin & 0xfff, op.length);
     } else if (!this.csFlat) this.checkLimit(op.length);
     if (this.csFlat) {
       this.codeLin = lin & ~0xfff;

@@ -4,7 +4,9 @@
 import { FRAME_TABLE, type Frames } from '../memory/frames.ts';
 import { cacheArea } from '../memory/map.ts';
 
-const AT = cacheArea('tableFrames') >>> 2;
+/** A word for each frame: linear address of the first page its table translates, and the kind. */
+export const TABLE_FRAMES = cacheArea('tableFrames');
+const AT = TABLE_FRAMES >>> 2;
 
 /** Kinds of tables: entries of 4 or of 8 bytes that lead to pages of 4 KiB; anything else, or a table used in several places. */
 export const LEAF_4 = 1,

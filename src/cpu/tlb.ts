@@ -14,12 +14,15 @@ import { VCPU } from './vcpu.ts';
 export const TLB_ENTRIES = 1024;
 const TABLE_WORDS = TLB_ENTRIES * 2;
 export const TLB_EMPTY = 1;
+/** Beside the linear page in a table for writing: paging allows the store, but the frame is watched, and no compare finds the entry. */
+export const TLB_GUARDED = 2;
+export const TLB_TABLE_SIZE = TABLE_WORDS * 4;
 
 const VCPU_TLB_SIZE = 64 * 1024;
 const TABLES_WORDS = 6 * TABLE_WORDS;
 
 /** What the tables depend on, behind them. `ready`: 0 in a fresh CACHE, whose zeros are no empty entries. `filled`: bit t set when table t holds anything. */
-const SEEN = layout('TLB_SEEN', {
+export const TLB_SEEN = layout('TLB_SEEN', {
   ready: 'u32',
   cacheEpoch: 'u32',
   tlbEpoch: 'u32',
@@ -43,16 +46,20 @@ export const tlbTable = (v: number, access: number, user: boolean): number =>
 /** Entries filled since a table was cleared, behind SEEN: how many, then their numbers; more than fit: the whole table is cleared. */
 const LISTED = 100;
 const LIST_SIZE = 4 + 2 * LISTED;
-const listAt = (v: number, table: number): number => seenAt(v) + 256 + table * LIST_SIZE;
+const LISTS = 256;
+const listAt = (v: number, table: number): number => tlbSeenAt(v) + LISTS + table * LIST_SIZE;
+/** The lists for generated code, from tlbSeenAt on. */
+export const TLB_LISTS = { at: LISTS, size: LIST_SIZE, most: LISTED } as const;
 
 const WRITE_TABLES = 0b010010,
   ALL_TABLES = 0b111111;
 
-const seenAt = (v: number): number => AREA + vcpuIndex(v) * VCPU_TLB_SIZE + 4 * TABLES_WORDS;
+/** Address of TLB_SEEN of vCPU v. */
+export const tlbSeenAt = (v: number): number => AREA + vcpuIndex(v) * VCPU_TLB_SIZE + 4 * TABLES_WORDS;
 
 /** Empties the tables of vCPU v named by the bits of `which`. */
 function clear(m: Memory, v: number, which: number): void {
-  const at = seenAt(v) + SEEN.filled;
+  const at = tlbSeenAt(v) + TLB_SEEN.filled;
   const filled = m.r32(at) & which;
   const first = (AREA + vcpuIndex(v) * VCPU_TLB_SIZE) >>> 2;
   for (let t = 0; t < 6; t++) {
@@ -73,7 +80,7 @@ export function clearTlb(m: Memory, v: number): void {
 
 /** Notes that table `access` gets an entry for a linear address, so that clearing knows. */
 export function noteFilled(m: Memory, v: number, access: number, user: boolean, lin: number): void {
-  const at = seenAt(v) + SEEN.filled;
+  const at = tlbSeenAt(v) + TLB_SEEN.filled;
   const table = access + (user ? 3 : 0);
   m.w32(at, m.r32(at) | (1 << table));
   const list = listAt(v, table);
@@ -88,29 +95,29 @@ export function dropTlbPage(m: Memory, v: number, lin: number): void {
   const first = ((AREA + vcpuIndex(v) * VCPU_TLB_SIZE) >>> 2) + ((lin >>> 12) & (TLB_ENTRIES - 1)) * 2;
   for (let t = 0; t < 6; t++) {
     const at = first + t * TABLE_WORDS;
-    if (m.i32[at] === (lin & ~0xfff)) m.u32[at] = TLB_EMPTY;
+    if ((m.i32[at]! & ~TLB_GUARDED) === (lin & ~0xfff)) m.u32[at] = TLB_EMPTY;
   }
-  m.w32(seenAt(v) + SEEN.tlbEpoch, m.r32(CONTROL + CTL.tlbEpoch));
+  m.w32(tlbSeenAt(v) + TLB_SEEN.tlbEpoch, m.r32(CONTROL + CTL.tlbEpoch));
 }
 
 const DEPENDS = [
-  [SEEN.cr0, VCPU.cr0],
-  [SEEN.cr3, VCPU.cr3],
-  [SEEN.cr4, VCPU.cr4],
-  [SEEN.efer, VCPU.efer],
-  [SEEN.mode, VCPU.mode],
+  [TLB_SEEN.cr0, VCPU.cr0],
+  [TLB_SEEN.cr3, VCPU.cr3],
+  [TLB_SEEN.cr4, VCPU.cr4],
+  [TLB_SEEN.efer, VCPU.efer],
+  [TLB_SEEN.mode, VCPU.mode],
 ] as const;
 
 /** Empties what may be stale since vCPU v last looked. True if translations other than for writing were dropped. */
 export function validateTlb(m: Memory, v: number): boolean {
-  const seen = seenAt(v);
+  const seen = tlbSeenAt(v);
   const cache = m.r32(CONTROL + CTL.cacheEpoch),
     tlb = m.r32(CONTROL + CTL.tlbEpoch),
     write = m.r32(CONTROL + CTL.writeEpoch);
   let stale =
-    m.r32(seen + SEEN.ready) === 0 ||
-    m.r32(seen + SEEN.cacheEpoch) !== cache ||
-    m.r32(seen + SEEN.tlbEpoch) !== tlb;
+    m.r32(seen + TLB_SEEN.ready) === 0 ||
+    m.r32(seen + TLB_SEEN.cacheEpoch) !== cache ||
+    m.r32(seen + TLB_SEEN.tlbEpoch) !== tlb;
   for (const [at, field] of DEPENDS) {
     const now = m.r32(v + field);
     if (m.r32(seen + at) === now) continue;
@@ -118,15 +125,15 @@ export function validateTlb(m: Memory, v: number): boolean {
     stale = true;
   }
   if (stale) {
-    if (m.r32(seen + SEEN.ready) === 0) {
-      m.w32(seen + SEEN.filled, ALL_TABLES);
+    if (m.r32(seen + TLB_SEEN.ready) === 0) {
+      m.w32(seen + TLB_SEEN.filled, ALL_TABLES);
       for (let t = 0; t < 6; t++) m.w32(listAt(v, t), LISTED + 1);
     }
-    m.w32(seen + SEEN.ready, 1);
+    m.w32(seen + TLB_SEEN.ready, 1);
     clear(m, v, ALL_TABLES);
-  } else if (m.r32(seen + SEEN.writeEpoch) !== write) clear(m, v, WRITE_TABLES);
-  m.w32(seen + SEEN.cacheEpoch, cache);
-  m.w32(seen + SEEN.tlbEpoch, tlb);
-  m.w32(seen + SEEN.writeEpoch, write);
+  } else if (m.r32(seen + TLB_SEEN.writeEpoch) !== write) clear(m, v, WRITE_TABLES);
+  m.w32(seen + TLB_SEEN.cacheEpoch, cache);
+  m.w32(seen + TLB_SEEN.tlbEpoch, tlb);
+  m.w32(seen + TLB_SEEN.writeEpoch, write);
   return stale;
 }

@@ -85,6 +85,10 @@ export class Walker {
     this.mfn = this.via === undefined ? this.pfn : this.via.frameOf(this.pfn, access === WRITE);
     return true;
   }
+  /** Whether what a walk for writing has found is the same frame for reading. */
+  readable(): boolean {
+    return this.via === undefined || this.via.frameOf(this.pfn, false) === this.mfn;
+  }
   private translate(v: number, lin: number, access: number, user: boolean, track: boolean): boolean {
     const m = this.frames.m;
     const cr0 = m.r32(v + VCPU.cr0);

@@ -64,6 +64,12 @@ export class BareBus implements Bus {
     if (write || pfn >= TOP || pfn < TOP - rom || pfn === IOAPIC_PAGE) return NO_FRAME;
     return ram + pfn - (TOP - rom);
   }
+  plainFrames(): readonly [low: number, all: number] {
+    const { m } = this.c;
+    const ram = m.r32(B + BOARD.ramFrames);
+    if (m.r32(B + BOARD.a20) === 0 || apicPage(this.c) < ram) return [0, 0];
+    return [PAGES_1M - m.r32(B + BOARD.romLowPages), ram];
+  }
 
   readMmio(paddr: number, size: 8 | 16 | 32): number {
     const { c } = this;

@@ -45,6 +45,13 @@ export const CTL = layout('CONTROL', {
   codeEpoch: 'u32', // bumped when the version of any frame moves
 });
 
+/**
+ * Which parts of a frame decoded instructions have come from, a bit for each line: two words a frame. Whoever decodes marks before it
+ * runs; nobody clears, since a line too many only costs time. A store beside all of them need not tell anybody.
+ */
+export const LINE_BYTES = 64;
+export const FRAME_LINES = cacheArea('codeLines');
+
 const FLAGS = cacheArea('frameFlags');
 const VERSION = cacheArea('frameVersion') >>> 2;
 
@@ -82,6 +89,15 @@ export class Frames {
   }
   clearFlag(mfn: number, flag: number): void {
     this.m.u8[FLAGS + mfn] = this.m.u8[FLAGS + mfn]! & ~flag;
+  }
+
+  /** Notes that an instruction was decoded from `length` bytes at an offset of a frame; they lie within it. */
+  markCode(mfn: number, offset: number, length: number): void {
+    const { u32 } = this.m;
+    for (let line = (offset / LINE_BYTES) | 0; line * LINE_BYTES < offset + length; line++) {
+      const at = (FRAME_LINES >>> 2) + 2 * mfn + (line >>> 5);
+      u32[at] = u32[at]! | (1 << (line & 31));
+    }
   }
 
   /** Marks every frame clean: what is written from now on is what the next snapshot copies. */

@@ -47,7 +47,8 @@ export const CACHE_AREAS = [
   ['tableFrames', 2560 * KiB, MAX_FRAMES * 4], // u32: what the page table in a frame translates (cpu/table-frames.ts)
   ['traceSide', 3 * MiB, 1 * MiB], //    long data of records, a ring of bytes
   ['traceRing', 4 * MiB, 4 * MiB], //    65536 records of 64 bytes
-  ['decoded', 8 * MiB, 6 * MiB], //      decoded operations (the interpreter's)
+  ['codeLines', 13 * MiB + 512 * KiB, MAX_FRAMES * 8], // 64 bits: lines of the frame that hold decoded instructions
+  ['decoded', 8 * MiB, 5632 * KiB], //   decoded operations (the interpreter's)
 ] as const;
 
 type Name<T extends readonly (readonly [string, number, number])[]> = T[number][0];
