@@ -1,6 +1,7 @@
 // The page and its workers. Cross-origin isolation is what gives us one shared memory (SharedArrayBuffer).
 import react from '@vitejs/plugin-react';
 import { defineConfig } from 'vite';
+import { freshEngine } from './tools/engine-plugin.ts';
 import { ruleLines } from './tools/rule-lines.ts';
 
 const isolation = {
@@ -10,7 +11,7 @@ const isolation = {
 
 export default defineConfig({
   base: './',
-  plugins: [react(), ruleLines()],
+  plugins: [freshEngine(), react(), ruleLines()],
   worker: { format: 'es', plugins: () => [ruleLines()] },
   server: { headers: isolation },
   preview: { headers: isolation },
