@@ -11,8 +11,8 @@ export const ENGINES = ['reference', 'interpreter'] as const;
 export type EngineName = (typeof ENGINES)[number];
 /** What runs where nobody has asked for another. */
 export const DEFAULT_ENGINE: EngineName = 'interpreter';
-/** An engine by name, with the compiled module if it needs one: see Platform.code. */
-export type EngineChoice = EngineName | { readonly name: EngineName; readonly code: WebAssembly.Module };
+/** An engine by name, with the compiled module if it needs one (see Platform.code): with a module the default engine if no other is named. */
+export type EngineChoice = EngineName | { readonly name?: EngineName; readonly code: WebAssembly.Module };
 
 export interface Platform {
   readonly m: Memory;

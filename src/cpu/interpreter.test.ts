@@ -89,6 +89,11 @@ describe('the interpreter', () => {
     );
   });
 
+  it('is what a module alone asks for', () => {
+    const { m, frames, trace } = testMachine();
+    expect(createEngine({ code: engineCode(false) }, { m, frames, trace }).engine.name).toBe('interpreter');
+  });
+
   for (const paging of [false, true])
     it(`computes what the reference computes, mostly in generated code (${paging ? 'with' : 'without'} paging)`, () => {
       const machines = both(SORT, { paging });

@@ -43,7 +43,7 @@ const DAEMONS: Daemons = {
   vanished: sweepDomains,
 };
 
-/** Attaches to whatever is in `m`; writes nothing. */
+/** Attaches to whatever is in `m`; writes nothing. The interpreter where its code is given, the reference engine where nothing is. */
 export function attachMachine(m: Memory, choice: EngineChoice = 'reference'): XenMachine {
   const frames = new Frames(m);
   const trace = new Recorder(m);
