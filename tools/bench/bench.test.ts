@@ -40,6 +40,19 @@ describe('the bench', () => {
     expect(bad).toContain('except sieve 0.10');
   });
 
+  it('reports whatever ran, and what failed', () => {
+    const cells = comparison([40], [100]).cells['sieve']!;
+    const of = (row: object): Comparison => ({
+      machine: 'a computer',
+      rounds: 1,
+      cells: { sieve: row },
+      problems: ['sieve: no result'],
+    });
+    expect(report(of({ interpreter: cells.interpreter }))).toMatch(/sieve.* 40.0 .*–/);
+    expect(report(of({ v86: cells.v86 }))).toContain('100 ±0 %');
+    expect(report(of({ reference: cells.interpreter, v86: cells.v86 }))).toContain('reference: 0.40 of v86');
+    expect(report({ ...of({}), cells: {} })).toContain('WRONG sieve: no result');
+  });
   it('reads the serial line and refuses iterations that differ', () => {
     const reader = new SerialReader();
     const feed = (text: string) => [...text].map((c) => reader.byte(c.charCodeAt(0))).at(-1);
