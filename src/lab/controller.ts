@@ -10,7 +10,7 @@ import { HEADER } from '../memory/map.ts';
 import type { EngineChoice } from '../cpu/engine.ts';
 import { allocate, type Memory } from '../memory/memory.ts';
 import { createMachine } from '../toolstack/assemble.ts';
-import { COUNT_TYPE, MACHINE } from '../trace/recorder.ts';
+import { COUNT_TYPE, COUNT_VECTOR, MACHINE } from '../trace/recorder.ts';
 import { OUT, PH, RT } from '../trace/records.ts';
 import { text } from './describe.ts';
 import type { History } from './history.ts';
@@ -183,7 +183,7 @@ export class Controller {
       instructions: m.r64(HEADER + MACHINE.instructions),
       error: undefined,
       counts: {
-        traps: (m.u32[COUNT_TYPE + RT.trap]! + 1) >>> 1, // the last one may not return
+        traps: m.u32.subarray(COUNT_VECTOR, COUNT_VECTOR + 256).reduce((sum, n) => sum + n, 0),
         hypercalls: (m.u32[COUNT_TYPE + RT.hypercall]! + 1) >>> 1,
         silent: this.silent,
         refused: this.refused,

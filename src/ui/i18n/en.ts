@@ -177,9 +177,8 @@ export const en = {
   ownCounts: 'So far: traps {traps}, of them hypercalls {hypercalls}; refused {refused}, silent {silent}.',
   bareTitle: 'Your own machine',
   bareStart: 'No hypervisor here: your image has the whole machine, and stands before its first instruction.',
-  bareCounts: 'Exceptions and interrupts go straight to your kernel: nobody stands between.',
-  takes:
-    'The page takes a 32-bit kernel for Xen (ELF), a multiboot image, a ROM, or a talk (.md). Any of them can be dropped again once mended.',
+  bareCounts: 'Exceptions and interrupts so far: {traps}. They go straight to your kernel.',
+  takes: 'This page takes a 32-bit kernel for Xen (ELF), a multiboot image, a ROM, or a talk (.md).',
   shelf: 'Your kernels',
   shelf_empty: 'Nothing here yet. Drop a kernel anywhere on the page: every version is kept in this browser.',
   shelf_hint: 'Every version dropped here, newest first. They stay in this browser.',

@@ -179,9 +179,8 @@ export const ko: Record<keyof typeof en, string> = {
     '지금까지 트랩 {traps}번, 그 가운데 하이퍼콜 {hypercalls}번. 거부 {refused}번, 조용한 오답 {silent}번.',
   bareTitle: '나만의 기계',
   bareStart: '여기에는 하이퍼바이저가 없습니다. 이미지가 기계 전체를 가지며, 첫 명령 앞에 서 있습니다.',
-  bareCounts: '예외와 인터럽트는 곧장 커널로 갑니다. 사이에 아무도 없습니다.',
-  takes:
-    '이 화면은 Xen용 32비트 커널(ELF), 멀티부트 이미지, ROM, 발표(.md)를 받습니다. 고친 뒤 다시 놓으면 됩니다.',
+  bareCounts: '지금까지 예외와 인터럽트: {traps}. 곧장 커널로 갑니다.',
+  takes: '이 화면은 Xen용 32비트 커널(ELF), 멀티부트 이미지, ROM, 발표(.md)를 받습니다.',
   shelf: '나의 커널들',
   shelf_empty: '아직 없습니다. 커널을 아무 데나 놓으면 모든 판이 이 브라우저에 남습니다.',
   shelf_hint: '여기에 놓인 모든 판, 새것부터. 이 브라우저에만 남습니다.',

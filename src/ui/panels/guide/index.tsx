@@ -285,7 +285,7 @@ function FreeText() {
         {cursor === 0
           ? t(bare ? 'bareStart' : 'ownStart')
           : bare
-            ? t('bareCounts')
+            ? t('bareCounts', { traps: counts.traps })
             : t('ownCounts', { ...counts })}
       </p>
       <div className={style.buttons}>
