@@ -154,6 +154,8 @@ export class Hostile {
   private populate(): void {
     const { x, m } = this.machine;
     while (this.guests.size < 2) {
+      // Numbers of the dead are given out again, as after thirty thousand domains: nothing of theirs may come with them.
+      if (this.random(2) === 0) m.w32(XEN_AT + XEN.nextDomid, 1);
       const domid = buildDomain(x, {
         name: 'hostile',
         image: kernel(IMAGE),
