@@ -45,6 +45,11 @@ describe('ringside boot', () => {
     ]);
     expect(r.last).toMatchObject({ reason: 'poweroff', code: 0, hypercalls: { console_io: 3, sched_op: 1 } });
   });
+  it('boots a kernel as the privileged domain', () => {
+    const r = boot(HELLO, '--initdomain', '--audit');
+    expect([r.code, r.out.split('\n')[0]]).toEqual([0, 'I am a kernel in ring 1.']);
+    expect(r.err).toContain('audit: 0 differences');
+  });
 
   it('says 5 at a limit, and the rest of the run from a saved image gives the same hashes', () => {
     const file = join(folder, 'saved');

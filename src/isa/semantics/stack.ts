@@ -43,10 +43,9 @@ define('pusha', '', (b) => {
 define('popa', '', (b) => {
   const size = b.opSize,
     bytes = size / 8;
-  b.probeStack(0, 8 * bytes, 'r');
-  for (let i = 0; i < 8; i++) {
-    if (i !== ESP) b.setReg(i as Gpr, size, b.peek((7 - i) * bytes, size));
-  }
+  // All are read, in order, before a register changes; what was pushed of ESP is read and left.
+  const values = Array.from({ length: 8 }, (_, i) => b.peek(i * bytes, size));
+  for (let i = 7; i >= 0; i--) if (i !== ESP) b.setReg(i as Gpr, size, values[7 - i]!);
   b.moveSp(b.const(8 * bytes));
 });
 

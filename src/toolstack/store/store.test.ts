@@ -363,6 +363,13 @@ describe('purge', () => {
     expect(b.ask(one, XS.READ, '/local/domain/2/data/keep|')).toBe('EACCES');
     expect(b.arena.used).toBe(recount(b));
   });
+  it('of domain 0 takes its home and leaves the store, which is its own', () => {
+    const b = storeBench();
+    b.store.put('/local/domain/0/name', 'dom0');
+    b.store.purge(0, ['/local/domain/0']);
+    expect(b.store.exists('/local/domain/0')).toBe(false);
+    expect(b.store.exists('/local/domain/1')).toBe(true);
+  });
 });
 
 describe('the tree', () => {

@@ -349,6 +349,7 @@ export class Store {
   purge(domid: number, homes: readonly string[]): void {
     this.forget(domid);
     for (const path of homes) if (this.exists(path)) this.remove(TOOLSTACK, 0, path);
+    if (domid === TOOLSTACK.domid) return; // domain 0 is the toolstack's: what it owns else is the store itself
     for (const { path, perms } of this.named(domid)) {
       if (perms[0]!.domid === domid) this.remove(TOOLSTACK, 0, path);
       else {
