@@ -28,6 +28,26 @@ function boot(...args: string[]): {
 }
 
 describe('ringside boot', () => {
+  it('ends with the line of --json when nothing could run', () => {
+    expect(boot('missing.elf', '--json')).toMatchObject({
+      code: 2,
+      last: { reason: 'file', code: 2, ticks: 0 },
+    });
+    expect(boot('--json')).toMatchObject({ code: 2, last: { reason: 'usage' } });
+    expect(boot('README.md', '--json')).toMatchObject({ code: 2, last: { reason: 'image' } });
+  });
+
+  it('saves at T = 0, and says when T was never reached', () => {
+    const file = join(folder, 'zero');
+    const whole = boot(HELLO, '--save-at', '0', file, '--json');
+    expect(boot('--restore', file, '--json').last['stateHash']).toBe(whole.last['stateHash']);
+    expect(boot(HELLO, '--save-at', '9999', join(folder, 'never')).err).toContain('before --save-at 9999');
+  });
+
+  it('hands a command line that begins with a dash to the guest', () => {
+    expect(bootOptions([HELLO, '--cmdline', '-v --x']).domains[0]!.cmdline).toBe('-v --x');
+  });
+
   it('prints what the guest prints and ends with the line of --json', () => {
     const r = boot(HELLO, '--json', '--audit');
     expect(r.code).toBe(0);
@@ -121,6 +141,16 @@ describe('options', () => {
 });
 
 describe('ringside boot --type bare', () => {
+  it('keeps its configuration when a restored machine is saved again', () => {
+    const [one, two] = [join(folder, 'bare1'), join(folder, 'bare2')];
+    const whole = boot('--type', 'bare', 'public/guests/bare/modes.elf', '--json');
+    boot('--type', 'bare', 'public/guests/bare/modes.elf', '--save-at', '5000', one);
+    boot('--restore', one, '--save-at', '8000', two);
+    const { seconds: _a, ...rest } = boot('--restore', two, '--json').last;
+    const { seconds: _b, ...first } = whole.last;
+    expect(rest).toEqual(first);
+  });
+
   /** mov dx,3f8h; al='A'; out; then out E9h (POST), out 402h (debug), exit port with 300h+7, at the reset vector of a 64 KiB ROM. */
   const rom = new Uint8Array(0x10000).fill(0xf4);
   rom.set([0xea, 0x00, 0x00, 0x00, 0xf0], 0xfff0);

@@ -25,7 +25,9 @@ import { ConsoleWriter } from './console-writer.ts';
 import { crashReport } from './crash-report.ts';
 import { LiveInput } from './live-input.ts';
 import { engineChoice } from './engine-code.ts';
+import { fileBytes, fileTrouble } from './files.ts';
 import { startHosts } from './hosts.ts';
+import { Interrupt } from './interrupt.ts';
 import { type BootBare, type BootOptions, bootOptions, DEFAULT_EPOCH, USAGE, UsageError } from './options.ts';
 import { TraceFile } from './trace-file.ts';
 
@@ -40,47 +42,63 @@ interface SavedAbout {
   readonly log: readonly InputEntry[];
 }
 
-/** Runs the command; returns its exit code. */
+/** Runs the command; returns its exit code. With --json the last line on stderr is the summary, whatever happened. */
 export async function run(
   argv: string[],
-  out: (text: string) => void,
+  _out: (text: string) => void,
   err: (text: string) => void,
 ): Promise<number> {
   try {
     return await boot(bootOptions(argv), err);
   } catch (error) {
-    if (error instanceof UsageError) err(`ringside boot: ${error.message}\n${USAGE}`);
-    else if (error instanceof ImageError || error instanceof ImageFileError)
-      err(`ringside boot: ${error.message}\n`);
-    else if (isMissing(error))
-      err(`ringside boot: ${UNREADABLE[error.code]}${error.path === undefined ? '' : `: ${error.path}`}\n`);
-    else throw error;
-    return 2;
-  } finally {
-    out('');
+    const [reason, code, text] = failure(error);
+    err(text);
+    if (argv.includes('--json')) err(`${JSON.stringify({ ...NOTHING_RAN, reason, code })}\n`);
+    return code;
   }
 }
 
-const UNREADABLE: Readonly<Record<string, string>> = {
-  ENOENT: 'no such file',
-  EISDIR: 'a directory, not a file',
-  EACCES: 'not readable for you',
-  ENOTDIR: 'no such file',
+/** What --json says where no machine came to its end; `code` is then the exit code. */
+const NOTHING_RAN = {
+  reason: '',
+  code: 0,
+  ticks: 0,
+  instructions: 0,
+  traps: {},
+  hypercalls: {},
+  traceHash: '',
+  stateHash: '',
+  seconds: 0,
 };
-const isMissing = (e: unknown): e is Error & { readonly code: string; readonly path?: string } =>
-  e instanceof Error && 'code' in e && typeof e.code === 'string' && e.code in UNREADABLE;
+const BAD_USAGE = 2;
+/** An error of ours, not of what was asked for. */
+const OUR_ERROR = 70;
+
+/** Reason, exit code and text of an error that ended the command. */
+function failure(error: unknown): [reason: string, code: number, text: string] {
+  if (error instanceof UsageError) return ['usage', BAD_USAGE, `ringside boot: ${error.message}\n${USAGE}`];
+  if (error instanceof ImageError || error instanceof ImageFileError)
+    return ['image', BAD_USAGE, `ringside boot: ${error.message}\n`];
+  const trouble = fileTrouble(error);
+  if (trouble !== undefined) return ['file', BAD_USAGE, `ringside boot: ${trouble}\n`];
+  return ['error', OUR_ERROR, `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`];
+}
 
 async function boot(options: BootOptions, err: (text: string) => void): Promise<number> {
   const started = performance.now();
   const files = new Map<string, Uint8Array>();
   const load = (path: string): string => {
-    const bytes = new Uint8Array(readFileSync(path));
+    const bytes = fileBytes(path);
     const sha = createHash('sha256').update(bytes).digest('hex');
     files.set(sha, bytes);
     return sha;
   };
-  const timeline: Timeline<LabMachine> =
-    options.restore === undefined ? newTimeline(options, load, files) : restored(options, options.restore);
+  for (const name of options.ignored)
+    err(`ringside boot: --${name} is part of the saved machine and is not looked at\n`);
+  const { timeline, config: restoredConfig } =
+    options.restore === undefined
+      ? { timeline: newTimeline(options, load, files), config: undefined }
+      : restored(options, options.restore);
   const { machine } = timeline;
   const hosts = await startHosts(timeline, options);
   const writer = new ConsoleWriter(timeline.history, machine.m);
@@ -95,33 +113,35 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
   let result: RunResult;
   let limited = false;
   let differences = 0;
+  const interrupt = new Interrupt();
+  let saving = options.saveAt;
+  const save = (path: string): void => {
+    saving = undefined;
+    const about: SavedAbout = {
+      config: restoredConfig ?? config(options),
+      log: timeline.log.entries,
+    };
+    writeFileSync(path, saveImage(machine.frames, about));
+  };
+  if (saving && timeline.T >= saving.T) save(saving.path);
   for (;;) {
     const slice = performance.now();
     live?.pass(timeline);
-    const due = options.saveAt && timeline.T < options.saveAt.T ? options.saveAt.T : NEVER_TICKS;
     result = timeline.run({
-      untilT: due,
+      untilT: saving?.T ?? NEVER_TICKS,
       untilTicks: options.maxTicks,
       hostSlice: options.hostSlice,
       hosts: options.hosts,
       pause: () => performance.now() - slice > FLUSH_MS,
     });
     writer.flush();
-    if (options.saveAt && timeline.T >= options.saveAt.T && due !== NEVER_TICKS) {
-      writeFileSync(
-        options.saveAt.path,
-        saveImage(machine.frames, {
-          config: config(options, files),
-          log: timeline.log.entries,
-        } satisfies SavedAbout),
-      );
-    }
+    if (saving && timeline.T >= saving.T) save(saving.path);
     if (options.audit) {
       for (const d of auditMachine(machine.m)) {
         if (differences++ < 20) err(`audit: ${d}\n`);
       }
     }
-    if (result.kind === 'ended' || live?.closed) break;
+    if (result.kind === 'ended' || live?.closed || interrupt.signal !== undefined) break;
     if (result.kind === 'waiting') {
       if (!live) break;
       await live.more();
@@ -134,13 +154,25 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
   }
   live?.end();
   hosts.stop();
+  interrupt.end();
+  if (saving)
+    err(
+      `ringside boot: the run ended at T = ${timeline.T}, before --save-at ${saving.T}: nothing was saved\n`,
+    );
   if (!isXen(machine)) {
     const { channel, bytes } = unsaid(machine.chipset);
     writer.fromBare(channel, bytes);
   }
   writer.end();
   traceFile?.end();
-  const reason = limited ? 'limit' : result.kind === 'waiting' ? 'idle' : stopReason(machine.m);
+  const reason =
+    interrupt.signal !== undefined && result.kind !== 'ended'
+      ? 'interrupted'
+      : limited
+        ? 'limit'
+        : result.kind === 'waiting'
+          ? 'idle'
+          : stopReason(machine.m);
   if (reason === 'crash' || reason === 'panic' || reason === 'triple-fault')
     err(onXen(timeline) ? crashReport(timeline, (sha) => files.get(sha)) : bareReport(timeline, reason));
   if (options.audit) err(`audit: ${differences} differences\n`);
@@ -148,6 +180,7 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
     err(`${JSON.stringify(summary(machine, reason, (performance.now() - started) / 1000, options.hosts))}\n`);
   else if (limited) err(`ringside boot: limit reached after ${timeline.ticks} ticks\n`);
   if (differences > 0) return 4;
+  if (reason === 'interrupted') return interrupt.code;
   if (reason === 'exit') return machine.m.r32(HEADER + MACHINE.stopCode);
   return EXIT_CODES[reason] ?? 5;
 }
@@ -166,9 +199,8 @@ const EXIT_CODES: Readonly<Record<string, number>> = {
   limit: 5,
 };
 
-function config(options: BootOptions, files: ReadonlyMap<string, Uint8Array>): LabConfig {
+function config(options: BootOptions): LabConfig {
   const shaOf = (path: string): string => createHash('sha256').update(readFileSync(path)).digest('hex');
-  void files;
   return {
     version: MACHINE_VERSION,
     memoryMiB: MEMORY_MIB,
@@ -202,9 +234,9 @@ function bareSpec(bare: BootBare, shaOf: (path: string) => string): BareSpec {
 }
 
 /** The machine that the options describe, at T = 0. */
-function build(options: BootOptions, images: Images, files: ReadonlyMap<string, Uint8Array>): LabMachine {
+function build(options: BootOptions, images: Images): LabMachine {
   const m = allocate(MEMORY_MIB, options.hosts > 1);
-  const { bare, epochSec } = config(options, files);
+  const { bare, epochSec } = config(options);
   if (bare !== undefined) {
     try {
       return startBare(m, bare, epochSec, images, engineChoice(options.engine, options.hosts > 1));
@@ -218,7 +250,7 @@ function build(options: BootOptions, images: Images, files: ReadonlyMap<string, 
     { sliceTicks: options.schedSlice, epochSec },
     engineChoice(options.engine, options.hosts > 1),
   );
-  startAll(machine, config(options, files), images);
+  startAll(machine, config(options), images);
   return machine;
 }
 
@@ -235,11 +267,9 @@ export function newTimeline(
   for (const path of [options.bare?.path, options.bare?.ramdisk, options.bare?.rom])
     if (path !== undefined) load(path);
   const input =
-    options.input === undefined || LiveInput.wanted(options.input)
-      ? undefined
-      : new Uint8Array(readFileSync(options.input === '-' ? 0 : options.input));
+    options.input === undefined || LiveInput.wanted(options.input) ? undefined : fileBytes(options.input);
   const images = (sha: string): Uint8Array | undefined => files.get(sha);
-  const machine = build(options, images, files);
+  const machine = build(options, images);
   const room = isXen(machine) ? Infinity : inputRoom(machine.chipset);
   if ((input?.length ?? 0) > room)
     throw new UsageError(`--input holds at most ${room} bytes beside this RAM and ROM`);
@@ -250,8 +280,12 @@ export function newTimeline(
   return timeline;
 }
 
-function restored(options: BootOptions, path: string): Timeline<LabMachine> {
-  const file = new Uint8Array(readFileSync(path));
+/** The machine of a saved image, with the configuration it was built from: saving it again must not lose that. */
+function restored(
+  options: BootOptions,
+  path: string,
+): { readonly timeline: Timeline<LabMachine>; readonly config: LabConfig | undefined } {
+  const file = fileBytes(path);
   const head: ImageHead = readImageHead(file);
   const m = allocate(head.memoryMiB, options.hosts > 1);
   const bare = (head.about as Partial<SavedAbout> | null)?.config?.bare !== undefined;
@@ -262,7 +296,7 @@ function restored(options: BootOptions, path: string): Timeline<LabMachine> {
   const about = head.about as Partial<SavedAbout> | null;
   timeline.log.entries = [...(about?.log ?? [])];
   timeline.log.rewindTo(machine.trace.seq);
-  return timeline;
+  return { timeline, config: about?.config };
 }
 
 /** The line that --json ends with. */

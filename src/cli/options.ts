@@ -38,6 +38,8 @@ export interface BootOptions {
   readonly trace: string | undefined;
   readonly saveAt: { readonly T: number; readonly path: string } | undefined;
   readonly restore: string | undefined;
+  /** Options beside --restore that the saved machine has already answered. */
+  readonly ignored: readonly string[];
   readonly audit: boolean;
   readonly json: boolean;
 }
@@ -65,7 +67,13 @@ const number = (
 ): number => {
   if (text === undefined) return fallback;
   const n = Number(text);
-  if (!Number.isFinite(n) || n < min || n > max || (name !== '--timeout' && !Number.isInteger(n))) {
+  if (
+    text.trim() === '' ||
+    !Number.isFinite(n) ||
+    n < min ||
+    n > max ||
+    (name !== '--timeout' && !Number.isInteger(n))
+  ) {
     throw new UsageError(`${name} takes a number from ${min} to ${max}, not “${text}”`);
   }
   return n;
@@ -96,12 +104,29 @@ function domainOption(text: string): BootDomain {
   };
 }
 
+/** Options that say how a machine is built. */
+const BUILT = [
+  'domain',
+  'memory',
+  'cmdline',
+  'ramdisk',
+  'initdomain',
+  'sched-slice',
+  'input',
+  'rom',
+] as const;
+
 /** Parses argv of `ringside boot`; throws UsageError. */
 export function bootOptions(argv: string[]): BootOptions {
-  // --save-at takes two values, which parseArgs does not know: take them out first.
+  // --save-at takes two values, which parseArgs does not know: they are taken out first.
   const rest: string[] = [];
   let saveAt: { T: number; path: string } | undefined;
   for (let i = 0; i < argv.length; i++) {
+    // The guest's words may begin with a dash, which parseArgs takes for options.
+    if (argv[i] === '--cmdline' && argv[i + 1] !== undefined) {
+      rest.push(`--cmdline=${argv[++i]}`);
+      continue;
+    }
     if (argv[i] !== '--save-at') {
       rest.push(argv[i]!);
       continue;
@@ -173,7 +198,7 @@ export function bootOptions(argv: string[]): BootOptions {
     postPort = port('post-port'),
     exitPort = port('exit-port');
   const bare: BootBare = {
-    memoryMiB: number('--memory', o.memory, 64, 1, 239),
+    memoryMiB: onBare ? number('--memory', o.memory, 64, 1, 239) : 0,
     cmdline: o.cmdline ?? '',
     ...(positionals[0] === undefined ? {} : { path: positionals[0] }),
     ...(o.ramdisk === undefined ? {} : { ramdisk: o.ramdisk }),
@@ -203,6 +228,7 @@ export function bootOptions(argv: string[]): BootOptions {
     trace: o.trace,
     saveAt,
     restore: o.restore,
+    ignored: o.restore === undefined ? [] : BUILT.filter((name) => o[name] !== undefined),
     audit: o.audit ?? false,
     json: o.json ?? false,
   };
