@@ -35,6 +35,10 @@ const WHAT: readonly Phrase[] = [
   [/^The kernel requires the feature (\S+)$/, '커널이 $1 기능을 반드시 요구합니다'],
   [/^The kernel has nothing to load$/, '커널에 적재할 것이 없습니다'],
   [/^A segment does not fit below the hypervisor$/, '세그먼트가 하이퍼바이저 아래에 들어가지 않습니다'],
+  [
+    /^The symbol table behind the kernel does not fit below the hypervisor$/,
+    '커널 뒤의 심벌 테이블이 하이퍼바이저 아래에 들어가지 않습니다',
+  ],
   [/^The kernel begins below VIRT_BASE$/, '커널이 VIRT_BASE보다 아래에서 시작합니다'],
   [/^The kernel does not begin on a page$/, '커널이 페이지 경계에서 시작하지 않습니다'],
   [/^The entry point lies outside the kernel$/, '진입점이 커널 밖에 있습니다'],
@@ -107,6 +111,10 @@ const REMEDY: readonly Phrase[] = [
   ],
   [/^The file is truncated: transfer or build it again\.$/, '파일이 잘렸습니다. 다시 옮기거나 빌드하십시오.'],
   [/^Check the addresses given to the linker\.$/, '링커에 준 주소를 확인하십시오.'],
+  [
+    /^Strip the kernel, or drop the note BSD_SYMTAB \(11\)\.$/,
+    '커널을 strip하거나 노트 BSD_SYMTAB (11)을 빼십시오.',
+  ],
   [/^Correct the string, or use ELF notes\.$/, '문자열을 고치거나 ELF 노트를 쓰십시오.'],
   [
     /^Add the notes XEN_VERSION "xen-3\.0".*$/,
