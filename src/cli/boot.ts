@@ -58,7 +58,7 @@ export async function run(
   }
 }
 
-/** What --json says where no machine came to its end; `code` is then the exit code. */
+/** What --json says where no machine came to its end. */
 const NOTHING_RAN = {
   reason: '',
   code: 0,
@@ -176,14 +176,19 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
   if (reason === 'crash' || reason === 'panic' || reason === 'triple-fault')
     err(onXen(timeline) ? crashReport(timeline, (sha) => files.get(sha)) : bareReport(timeline, reason));
   if (options.audit) err(`audit: ${differences} differences\n`);
-  if (options.json)
-    err(`${JSON.stringify(summary(machine, reason, (performance.now() - started) / 1000, options.hosts))}\n`);
+  const code = differences > 0 ? AUDIT_FAILED : exitCode(machine, reason, interrupt.code);
+  const seconds = (performance.now() - started) / 1000;
+  if (options.json) err(`${JSON.stringify(summary(machine, reason, code, seconds, options.hosts))}\n`);
   else if (limited) err(`ringside boot: limit reached after ${timeline.ticks} ticks\n`);
-  if (differences > 0) return 4;
-  if (reason === 'interrupted') return interrupt.code;
-  if (reason === 'exit') return machine.m.r32(HEADER + MACHINE.stopCode);
+  return code;
+}
+
+function exitCode({ m }: LabMachine, reason: string, interrupted: number): number {
+  if (reason === 'interrupted') return interrupted;
+  if (reason === 'exit') return m.r32(HEADER + MACHINE.stopCode);
   return EXIT_CODES[reason] ?? 5;
 }
+const AUDIT_FAILED = 4;
 
 const onXen = (timeline: Timeline<LabMachine>): timeline is Timeline => isXen(timeline.machine);
 
@@ -299,10 +304,11 @@ function restored(
   return { timeline, config: about?.config };
 }
 
-/** The line that --json ends with. */
+/** The line that --json ends with; `code` is the exit code of the command. */
 function summary(
   machine: LabMachine,
   reason: string,
+  code: number,
   seconds: number,
   hosts: number,
 ): Record<string, unknown> {
@@ -314,7 +320,7 @@ function summary(
     if (m.u32[COUNT_HYPERCALL + i]) hypercalls[hypercallName(i)] = m.u32[COUNT_HYPERCALL + i]!;
   return {
     reason,
-    code: m.r32(HEADER + MACHINE.stopCode),
+    code,
     ticks: m.r64(HEADER + MACHINE.T),
     instructions: m.r64(HEADER + MACHINE.instructions),
     traps,
