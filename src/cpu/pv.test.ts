@@ -154,6 +154,13 @@ describe('int 0x80 through a gate of ring 1', () => {
       p: [3, 1, SEL.code1, 0x14000, AT.stack1 - 20, 0, 0, 0],
     });
   });
+  it('IRET with NT at ring 1 asks for a task of 32 bits: the link of the TSS is no task', () => {
+    const t = pvMachine(1);
+    t.m.w32(t.v + VCPU.eflags, 0x4202);
+    t.program('iretd');
+    expect(t.run(1)).toBe(EXIT.trap);
+    expect(exitOf(t)).toMatchObject({ vector: 10, hasCode: 1, code: 0, eip: AT.code });
+  });
   it('IRET goes back, and cannot clear IF', () => {
     const t = pvMachine(1);
     t.setReg('esp', AT.stack1 - 20);

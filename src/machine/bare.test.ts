@@ -132,6 +132,15 @@ const close = (run: Run): void => type(run, { kind: 'closeInput' });
 const hashes = ({ machine }: Run): [string, string] => [machine.trace.hash, stateHash(machine.m)];
 const code = ({ machine }: Run): number => machine.m.r32(HEADER + MACHINE.stopCode);
 
+describe('a ROM', () => {
+  it('is refused when it is empty or larger than what is mapped', () => {
+    const create = (bytes: number) => () =>
+      createBare(allocate(64, false), { memoryMiB: 8, epochSec: 0, rom: new Uint8Array(bytes) });
+    expect(create(0)).toThrow('the ROM is empty');
+    expect(create((16 << 20) + 1)).toThrow('at most 16 MiB');
+  });
+});
+
 describe('a bare machine with a multiboot kernel', () => {
   const whole = boot(TIMER);
   close(whole);

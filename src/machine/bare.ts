@@ -78,10 +78,11 @@ export function createBare(
   const machine = attachBare(m, choice);
   const { frames, trace, chipset } = machine;
   const rom = settings.rom ?? new Uint8Array(0);
+  if (settings.rom?.length === 0) throw new RangeError('the ROM is empty');
+  if (rom.length > MAX_ROM) throw new RangeError(`a ROM has at most 16 MiB, not ${rom.length} bytes`);
   const most = maxMemoryMiB(m, rom.length);
   if (settings.memoryMiB < 1 || settings.memoryMiB > most)
     throw new RangeError(`this machine holds 1 to ${most} MiB of RAM, not ${settings.memoryMiB}`);
-  if (rom.length > MAX_ROM) throw new RangeError(`a ROM has at most 16 MiB, not ${rom.length} bytes`);
   frames.markAllClean();
   trace.reset();
   m.w32(HEADER + MACHINE.epochSec, settings.epochSec);

@@ -1,10 +1,11 @@
 // Whole machines with kernels of ours and of others: from the ELF file to the last word on the console.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
+import { need } from '../../tools/need.ts';
 import { buildDomain } from '../hypervisor/build.ts';
 import { unpauseDomain } from '../hypervisor/domain.ts';
 import { hypercallName } from '../hypervisor/hypercalls.ts';
@@ -102,8 +103,7 @@ describe('a machine boots', () => {
   });
 });
 
-function grubImage(): Uint8Array | undefined {
-  if (!existsSync('/usr/lib/grub/i386-xen')) return undefined;
+function grubImage(): Uint8Array {
   const dir = mkdtempSync(join(tmpdir(), 'ringside-grub-'));
   try {
     const modules = ['normal', 'echo', 'halt', 'reboot'];
@@ -113,17 +113,13 @@ function grubImage(): Uint8Array | undefined {
       { stdio: 'ignore' },
     );
     return new Uint8Array(readFileSync(join(dir, 'g.img')));
-  } catch {
-    return undefined;
   } finally {
     rmSync(dir, { recursive: true, force: true });
   }
 }
-const grub = grubImage();
-
-describe.skipIf(grub === undefined)('a boot loader of others', () => {
+need('grub-mkimage', '/usr/lib/grub/i386-xen')('a boot loader of others', () => {
   it('GRUB reaches its prompt, takes a command and halts', () => {
-    const guest = new Boot(grub!, 32);
+    const guest = new Boot(grubImage(), 32);
     expect(guest.run(6_000_000)).toBe('reached');
     expect(guest.refused).toEqual([]);
     expect(guest.calls).toEqual(
