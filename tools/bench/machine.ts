@@ -1,6 +1,7 @@
 // What the machine costs, each figure the median of several runs with its spread. Nothing asserts a time.
 
 import { cpus } from 'node:os';
+import { ENGINES, type EngineName } from '../../src/cpu/engine.ts';
 import { stateHash } from '../../src/machine/state-hash.ts';
 import { COUNT_TYPE, NOBODY } from '../../src/trace/recorder.ts';
 import { RT } from '../../src/trace/records.ts';
@@ -22,9 +23,9 @@ function measure(name: string, unit: string, once: () => number): Figure {
 }
 const show = (n: number): string => (n >= 100 ? n.toFixed(0) : n >= 1 ? n.toFixed(2) : n.toFixed(4));
 
-function engine(): Figure {
-  return measure('reference engine: ping and pong, idle work of theirs', 'million ticks/s', () => {
-    const { timeline } = start(pingPong(100));
+function engine(name: EngineName): Figure {
+  return measure(`${name}: ping and pong, idle work of theirs`, 'million ticks/s', () => {
+    const { timeline } = start(pingPong(100), { engine: name });
     timeline.run({ untilTicks: 200_000 });
     const t = now();
     timeline.run({ untilTicks: 3_200_000 });
@@ -86,7 +87,7 @@ function boot(): Figure {
 
 /** Measures everything; the table as text. */
 export function reportMachine(): string {
-  const figures = [engine(), recorder(), hypercall(), ...snapshots(), boot()];
+  const figures = [...ENGINES.map(engine), recorder(), hypercall(), ...snapshots(), boot()];
   const rows = figures.map((f) => [
     f.name,
     show(median(f.values)),

@@ -14,18 +14,32 @@ import { WORKLOADS } from './peer/workloads.ts';
 
 const ROUNDS = 5;
 const text = { type: 'string' } as const;
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { rounds: text, engines: text, workloads: text, json: text },
-});
+/** Says what is wrong with the command line and ends with exit code 2. */
+function refuse(error: unknown): never {
+  console.error(`bench: ${error instanceof Error ? error.message : String(error)}`);
+  process.exit(2);
+}
+function read() {
+  try {
+    const options = { rounds: text, engines: text, workloads: text, json: text };
+    return parseArgs({ allowPositionals: true, options });
+  } catch (error) {
+    return refuse(error);
+  }
+}
+const { values, positionals } = read();
 
-/** The members of `all` that a comma-separated list names; all of them without a list. Throws for a name that is none. */
+/** The members of `all` that a comma-separated list names; all of them without a list. */
 function chosen<T>(list: string | undefined, all: readonly T[], name: (item: T) => string): T[] {
   return (list?.split(',') ?? all.map(name)).map((wanted) => {
     const found = all.find((item) => name(item) === wanted);
-    if (found === undefined) throw new Error(`there is ${all.map(name).join(', ')}, but no ${wanted}`);
-    return found;
+    return found ?? refuse(`there is ${all.map(name).join(', ')}, but no ${wanted}`);
   });
+}
+
+function roundsOf(given: string | undefined): number {
+  const rounds = Number(given ?? ROUNDS);
+  return Number.isInteger(rounds) && rounds > 0 ? rounds : refuse(`'${given}' is no number of rounds`);
 }
 
 const groups = chosen(
@@ -37,7 +51,7 @@ if (groups.includes('machine')) console.log(reportMachine());
 if (groups.includes('peer')) {
   const built = PEERS.filter((peer) => peer === 'v86' || (ENGINES as readonly string[]).includes(peer));
   const comparison = await compare({
-    rounds: Number(values.rounds ?? ROUNDS),
+    rounds: roundsOf(values.rounds),
     peers: chosen<Peer>(values.engines, built, (peer) => peer),
     workloads: chosen(values.workloads, WORKLOADS, (workload) => workload.name),
     progress: (line) => process.stderr.write(line),
