@@ -32,7 +32,7 @@ const LAYERS = {
 const CORE = ['memory', 'trace', 'isa', 'cpu', 'machine', 'hypervisor', 'toolstack'];
 /** Words that mean a platform, a clock or chance. */
 const PLATFORM =
-  /(?<![./-])\b(document|window|navigator|localStorage|performance|process|Buffer)\b\s*\.(?!t)|\b(setTimeout|setInterval|requestAnimationFrame|require)\(|\bDate\b\s*[.(]|\bMath\.random\b|from 'node:|from 'react|from 'zustand/;
+  /(?<![./-])\b(document|window|navigator|localStorage|performance|process|Buffer)\b\s*\.(?!t)|\b(setTimeout|setInterval|requestAnimationFrame|require)\(|\bDate\b\s*[.(]|\bMath\.random\b|\bglobalThis\b|\bimport\(|from 'node:|from 'react|from 'zustand/;
 const MESSAGES = /\bpostMessage\s*\(|\.onmessage\b/;
 const SPEAKERS = [
   'src/lab/session.ts',
