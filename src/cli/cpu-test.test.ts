@@ -237,6 +237,17 @@ describe('the command', () => {
     expect(err).toContain(`${odd}:2: unknown member "nmae"`);
     expect((await call('--engine', 'none', good))[2]).toContain("unknown engine 'none'");
   });
+  it('reads past a byte-order mark, and names a file that is a directory, missing or cut short', async () => {
+    const marked = join(folder, 'marked.jsonl'),
+      cut = join(folder, 'cut.jsonl.gz');
+    writeFileSync(marked, `\ufeff${lines[3]}\n`);
+    writeFileSync(cut, gzipSync(lines[3]!).subarray(0, 40));
+    expect(await call(marked)).toEqual([0, '1 passed, 0 failed\n', '']);
+    for (const file of [folder, join(folder, 'nothing.jsonl'), cut]) {
+      const [code, , err] = await call(file);
+      expect([code, err.includes(file)]).toEqual([2, true]);
+    }
+  });
   it.each([
     [{ mode: 'long64' }, 'mode "long64"'],
     [{ initial: { regs: { rax: 1 } } }, "unknown register 'rax'"],

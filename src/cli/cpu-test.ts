@@ -1,11 +1,11 @@
 // `ringside cpu-test FILE…`: runs CPU test vectors (JSON lines or one JSON array, plain or gzip) on an engine and says what differs.
 
-import { readFileSync } from 'node:fs';
 import { gunzipSync } from 'node:zlib';
 import { DEFAULT_ENGINE, ENGINES, type EngineName } from '../cpu/engine.ts';
 import { InterpreterEngine } from '../cpu/interpreter.ts';
 import { createEngine } from '../cpu/engines.ts';
 import { engineCode } from './engine-code.ts';
+import { fileBytes, fileTrouble } from './files.ts';
 import type { Difference } from './vector-compare.ts';
 import { parseVector, parseVectorArray, type Vector } from './vector-format.ts';
 import { VectorMachine } from './vector-machine.ts';
@@ -33,11 +33,19 @@ const USAGE = `usage: ringside cpu-test FILE…|- [--engine ${ENGINES.join('|')}
 const SHOWN_FAILURES = 20,
   SHOWN_DIFFERENCES = 6;
 
+function unpack(bytes: Uint8Array, name: string): Uint8Array {
+  try {
+    return gunzipSync(bytes);
+  } catch (error) {
+    throw new Error(`${name}: damaged gzip (${error instanceof Error ? error.message : String(error)})`);
+  }
+}
+
 /** The vectors of a file ('-' is standard input), plain or gzip, with their line numbers; throws an Error that names file and line when one is no vector. */
 export function readVectors(path: string): LocatedVector[] {
-  const raw = readFileSync(path === '-' ? 0 : path);
-  const text = (raw[0] === 0x1f && raw[1] === 0x8b ? gunzipSync(raw) : raw).toString('utf8');
+  const raw = fileBytes(path);
   const name = path === '-' ? 'standard input' : path;
+  const text = new TextDecoder().decode(raw[0] === 0x1f && raw[1] === 0x8b ? unpack(raw, name) : raw);
   if (text.trimStart().startsWith('[')) return parseVectorArray(text, name);
   const vectors: LocatedVector[] = [];
   text.split('\n').forEach((line, i) => {
@@ -132,7 +140,7 @@ export async function run(
     try {
       report = runVectors(readVectors(file), options.engine);
     } catch (error) {
-      err(`cpu-test: ${error instanceof Error ? error.message : String(error)}\n`);
+      err(`cpu-test: ${fileTrouble(error) ?? (error instanceof Error ? error.message : String(error))}\n`);
       return 2;
     }
     for (const failure of report.failures) if (failed++ < SHOWN_FAILURES) out(describeFailure(failure));
