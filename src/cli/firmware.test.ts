@@ -74,7 +74,7 @@ const rom = (path: string): Uint8Array => new Uint8Array(readFileSync(path));
 
 need(SEABIOS)('SeaBIOS', () => {
   it('finds its machine, finds nothing to boot, and resets it', () => {
-    const { console, stop } = onEach(8_000_000, { rom: rom(SEABIOS), romShadow: true });
+    const { console, stop } = onEach(8_000_000, { rom: rom(SEABIOS) });
     expect(console).toContain('SeaBIOS (version');
     expect(console).toContain('Found QEMU fw_cfg');
     expect(console).toContain(
@@ -90,7 +90,7 @@ need(SEABIOS)('SeaBIOS', () => {
 
 need(BOCHS)('the BIOS of Bochs', () => {
   it('comes to the end of its boot sequence', () => {
-    const { console, stop } = onEach(3_000_000, { rom: rom(BOCHS), romShadow: true });
+    const { console, stop } = onEach(3_000_000, { rom: rom(BOCHS) });
     expect(console).toContain('ram_end=32MB');
     expect(console).toContain('Found 1 cpu(s)');
     expect(console).toContain('No bootable device.');

@@ -17,7 +17,6 @@ export interface BootBare {
   readonly path?: string;
   readonly ramdisk?: string;
   readonly rom?: string;
-  readonly romShadow?: boolean;
   readonly memoryMiB: number;
   readonly cmdline: string;
   readonly debugPort?: number;
@@ -47,9 +46,9 @@ export interface BootOptions {
 export const USAGE = `usage: ringside boot IMAGE [--type pv] [--ramdisk F] [--cmdline S] [--memory MiB] [--initdomain]
        [--domain IMAGE[,memory=MiB][,cmdline=S]]… [--input F|-] [--engine ${ENGINES.join('|')}] [--hosts N] [--host-slice TICKS]
        [--sched-slice TICKS] [--max-ticks N] [--timeout S] [--trace F] [--save-at T F] [--restore F] [--audit] [--json]
-       ringside boot --type bare [IMAGE] [--rom F [--rom-shadow]] [--ramdisk F] [--cmdline S] [--memory MiB] [--debug-port P] [--post-port P]
+       ringside boot --type bare [IMAGE] [--rom F] [--ramdisk F] [--cmdline S] [--memory MiB] [--debug-port P] [--post-port P]
        [--exit-port P], and the options above from --input on but --sched-slice and --audit
-IMAGE of a bare machine is a multiboot image; a ROM ends at 4 GiB and its last 128 KiB are also below 1 MiB, writable with --rom-shadow.
+IMAGE of a bare machine is a multiboot image; a ROM ends at 4 GiB and its last 128 KiB are also below 1 MiB, in RAM.
 COM1 and the debug port go to stdout, each byte of the POST port is a line “post XX” on stderr.
 exit codes: 0 power-off, 3 reboot, 4 crash, 5 limit, idle or halted, 2 bad usage or image; the low byte of what is written to the exit port
 `;
@@ -147,7 +146,6 @@ export function bootOptions(argv: string[]): BootOptions {
       options: {
         type: text,
         rom: text,
-        'rom-shadow': flag,
         'debug-port': text,
         'post-port': text,
         'exit-port': text,
@@ -186,7 +184,7 @@ export function bootOptions(argv: string[]): BootOptions {
     throw new UsageError(`one image at a time; “${positionals[1]}” is too many (use --domain for more)`);
   if (positionals.length === 0 && o.restore === undefined && o.rom === undefined)
     throw new UsageError(onBare ? 'an image or a --rom is needed' : 'an image is needed');
-  for (const name of ['rom', 'rom-shadow', 'debug-port', 'post-port', 'exit-port'] as const)
+  for (const name of ['rom', 'debug-port', 'post-port', 'exit-port'] as const)
     if (!onBare && o[name] !== undefined) throw new UsageError(`--${name} belongs to --type bare`);
   for (const name of ['initdomain', 'domain', 'sched-slice', 'audit'] as const)
     if (onBare && o[name] !== undefined) throw new UsageError(`--${name} belongs to Xen, not to --type bare`);
@@ -203,7 +201,6 @@ export function bootOptions(argv: string[]): BootOptions {
     ...(positionals[0] === undefined ? {} : { path: positionals[0] }),
     ...(o.ramdisk === undefined ? {} : { ramdisk: o.ramdisk }),
     ...(o.rom === undefined ? {} : { rom: o.rom }),
-    ...(o['rom-shadow'] ? { romShadow: true } : {}),
     ...(debugPort === undefined ? {} : { debugPort }),
     ...(postPort === undefined ? {} : { postPort }),
     ...(exitPort === undefined ? {} : { exitPort }),

@@ -29,7 +29,6 @@ export function startBare(
       memoryMiB: spec.memoryMiB,
       epochSec,
       ...(spec.rom === undefined ? {} : { rom: bytes(spec.rom) }),
-      ...(spec.romShadow ? { romShadow: true } : {}),
       ...(spec.debugPort === undefined ? {} : { debugPort: spec.debugPort }),
       ...(spec.postPort === undefined ? {} : { postPort: spec.postPort }),
       ...(spec.exitPort === undefined ? {} : { exitPort: spec.exitPort }),

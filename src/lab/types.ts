@@ -27,8 +27,6 @@ export interface BareSpec {
   readonly image?: string;
   readonly ramdisk?: string;
   readonly rom?: string;
-  /** The ROM's copy below 1 MiB can be written. */
-  readonly romShadow?: boolean;
   readonly memoryMiB: number;
   readonly cmdline: string;
   /** Ports with a meaning for tests: bytes to the console, bytes that are named, the exit code. */

@@ -39,10 +39,8 @@ export interface BareSettings {
   readonly memoryMiB: number;
   /** Wall clock at T = 0, Unix seconds. */
   readonly epochSec: number;
-  /** Mapped so that it ends at 4 GiB, its last 128 KiB also below 1 MiB. */
+  /** Mapped so that it ends at 4 GiB; its last 128 KiB are also copied below 1 MiB, into RAM, for there is no bridge that could unlock it. */
   readonly rom?: Uint8Array;
-  /** The ROM's copy below 1 MiB can be written, as shadow RAM behind an ISA chipset. */
-  readonly romShadow?: boolean;
   readonly debugPort?: number;
   readonly postPort?: number;
   readonly exitPort?: number;
@@ -100,7 +98,6 @@ export function createBare(
   board(BOARD.postPort, port(settings.postPort));
   board(BOARD.exitPort, port(settings.exitPort));
   mapRom(frames, rom, ram, romFrames);
-  if (settings.romShadow) board(BOARD.romLowPages, 0);
   resetDevices(chipset);
   resetProcessor(m, true);
   return machine;

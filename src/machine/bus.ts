@@ -56,10 +56,7 @@ export class BareBus implements Bus {
     const pfn = m.r32(B + BOARD.a20) !== 0 ? physical : physical & ~A20_PAGE;
     const ram = m.r32(B + BOARD.ramFrames);
     if (pfn === apicPage(c)) return NO_FRAME;
-    if (pfn < ram) {
-      const rom = write && pfn < PAGES_1M && pfn >= PAGES_1M - m.r32(B + BOARD.romLowPages);
-      return rom ? NO_FRAME : pfn;
-    }
+    if (pfn < ram) return pfn;
     const rom = m.r32(B + BOARD.romFrames);
     if (write || pfn >= TOP || pfn < TOP - rom || pfn === IOAPIC_PAGE) return NO_FRAME;
     return ram + pfn - (TOP - rom);
@@ -68,7 +65,7 @@ export class BareBus implements Bus {
     const { m } = this.c;
     const ram = m.r32(B + BOARD.ramFrames);
     if (m.r32(B + BOARD.a20) === 0 || apicPage(this.c) < ram) return [0, 0];
-    return [PAGES_1M - m.r32(B + BOARD.romLowPages), ram];
+    return [PAGES_1M, ram];
   }
 
   readMmio(paddr: number, size: 8 | 16 | 32): number {

@@ -29,7 +29,7 @@ export const AT = {
 export const BOARD = layout('BOARD', {
   ramFrames: 'u32', // machine frames 0 … ramFrames-1 are the RAM, physical = machine
   romFrames: 'u32', // the ROM lies in the frames behind the RAM
-  romLowPages: 'u32', // how many pages below 1 MiB are read-only, a copy of the ROM's end
+  romLowPages: 'u32', // how many pages below 1 MiB begin as a copy of the ROM's end
   queueMfn: 'u32', // frames behind the ROM: bytes on their way to COM1
   queueFrames: 'u32',
   a20: 'u32', // 1: address line 20 passes

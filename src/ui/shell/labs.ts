@@ -116,7 +116,6 @@ export function configOfFile(name: string, sha256: string, kind: ImageKind): Lab
     const short = name.replace(/\.[^.]*$/, '').slice(0, 24) || 'own';
     return { ...MACHINE, domains: [{ name: short, image: sha256, memoryMiB: 32, cmdline: '' }] };
   }
-  const what =
-    kind === 'rom' ? { rom: sha256, romShadow: true, debugPort: FIRMWARE_PORT } : { image: sha256 };
+  const what = kind === 'rom' ? { rom: sha256, debugPort: FIRMWARE_PORT } : { image: sha256 };
   return { ...MACHINE, memoryMiB: 96, domains: [], bare: { name, ...what, memoryMiB: 64, cmdline: '' } };
 }
