@@ -48,7 +48,7 @@ export const USAGE = `usage: ringside boot IMAGE [--type pv] [--ramdisk F] [--cm
        [--sched-slice TICKS] [--max-ticks N] [--timeout S] [--trace F] [--save-at T F] [--restore F] [--audit] [--json]
        ringside boot --type bare [IMAGE] [--rom F] [--ramdisk F] [--cmdline S] [--memory MiB] [--debug-port P] [--post-port P]
        [--exit-port P], and the options above from --input on but --sched-slice and --audit
-IMAGE of a bare machine is a multiboot image; a ROM ends at 4 GiB and its last 128 KiB are also below 1 MiB, in RAM.
+IMAGE of a bare machine is a multiboot image; a ROM ends at 4 GiB and its last 256 KiB are also below 1 MiB, in RAM.
 COM1 and the debug port go to stdout, each byte of the POST port is a line “post XX” on stderr.
 exit codes: 0 power-off, 3 reboot, 4 crash, 5 limit, idle or halted, 2 bad usage or image; the low byte of what is written to the exit port
 `;

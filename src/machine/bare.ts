@@ -39,7 +39,7 @@ export interface BareSettings {
   readonly memoryMiB: number;
   /** Wall clock at T = 0, Unix seconds. */
   readonly epochSec: number;
-  /** Mapped so that it ends at 4 GiB; its last 128 KiB are also copied below 1 MiB, into RAM, for there is no bridge that could unlock it. */
+  /** Mapped so that it ends at 4 GiB; its last 256 KiB are also copied below 1 MiB, into RAM, for there is no bridge that could unlock it. */
   readonly rom?: Uint8Array;
   readonly debugPort?: number;
   readonly postPort?: number;
@@ -49,7 +49,7 @@ export interface BareSettings {
 /** HEADER.mode of a bare machine. */
 export const MODE_BARE = 2;
 export const MAX_ROM = 16 << 20;
-const LOW_ROM = 128 << 10;
+const LOW_ROM = 256 << 10;
 const MIB_FRAMES = 256;
 /** Frames that hold bytes on their way to COM1, at most. */
 const QUEUE_FRAMES = 4096;
