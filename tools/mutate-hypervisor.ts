@@ -7,7 +7,7 @@ const INFO = 'src/hypervisor/page-info.ts',
   TABLES = 'src/hypervisor/pagetables.ts',
   DESC = 'src/hypervisor/descriptor-check.ts',
   DESCS = 'src/hypervisor/descriptors.ts',
-  MEMORY = 'src/hypervisor/memory-op.ts';
+  MEMORY = 'src/hypervisor/memory-common.ts';
 const PT = ['test-page-tables'],
   DT = ['test-descriptors'];
 /** The unit tests of the memory management, for what no guest notices. */

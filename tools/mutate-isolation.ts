@@ -403,7 +403,7 @@ const GRANT_ROWS: readonly Row[] = [
 const MEMORY_ROWS: readonly Row[] = [
   [
     'frames in use are exchanged',
-    'memory-op',
+    'memory-exchange',
     'm.r32(pageAt(mfn) + PAGE.count) === (PGC_allocated | 1) >>> 0 &&',
     '',
     MM,
@@ -459,7 +459,7 @@ const MEMORY_ROWS: readonly Row[] = [
   ],
   [
     'a long exchange is done at once',
-    'memory-op',
+    'memory-exchange',
     '(c === first || !exhausted(x)); c +=',
     'c >= first; c +=',
     LONG,

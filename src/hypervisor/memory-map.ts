@@ -7,6 +7,7 @@ import { DOMID_SELF } from './abi/domid.ts';
 import { ERRNO } from './abi/errno.ts';
 import { resolveDomid } from './domain.ts';
 import { copyFromGuest, copyToGuest, fields, nestedHandleOk, putGuest32 } from './guest-access.ts';
+import { isPrivileged } from './memory-common.ts';
 import { allocXenFrame } from './page-alloc.ts';
 import { ok } from './page-info.ts';
 import { refuse } from './refuse.ts';
@@ -20,18 +21,21 @@ const E820_ENTRY = 20,
 
 const frameAt = (d: number, i: number): number => d + DOMAIN.memoryMapFrames + 4 * i;
 
+/** A map of `pages` pages of RAM from 0 on. */
+function oneRange(pages: number): Uint8Array {
+  const entry = new DataView(new ArrayBuffer(E820_ENTRY));
+  const size = pages * PAGE_SIZE;
+  entry.setUint32(8, size >>> 0, true);
+  entry.setUint32(12, Math.floor(size / 0x1_0000_0000), true);
+  entry.setUint32(16, E820_RAM, true);
+  return new Uint8Array(entry.buffer);
+}
+
 /** The map of domain d as bytes, entry after entry. */
 function stored(x: Xen, d: number): Uint8Array {
   const { m } = x;
   const entries = m.r32(d + DOMAIN.memoryMapEntries);
-  if (entries === 0) {
-    const entry = new DataView(new ArrayBuffer(E820_ENTRY));
-    const size = (m.r32(d + DOMAIN.memoryMapPages) || m.r32(d + DOMAIN.maxPages)) * PAGE_SIZE;
-    entry.setUint32(8, size >>> 0, true);
-    entry.setUint32(12, Math.floor(size / 0x1_0000_0000), true);
-    entry.setUint32(16, E820_RAM, true);
-    return new Uint8Array(entry.buffer);
-  }
+  if (entries === 0) return oneRange(m.r32(d + DOMAIN.memoryMapPages) || m.r32(d + DOMAIN.maxPages));
   const bytes = new Uint8Array(entries * E820_ENTRY);
   for (let at = 0; at < bytes.length; at += PAGE_SIZE) {
     const n = Math.min(PAGE_SIZE, bytes.length - at);
@@ -44,8 +48,9 @@ function stored(x: Xen, d: number): Uint8Array {
 export function getMemoryMap(x: Xen, v: number, arg: number): number {
   const bytes = copyFromGuest(x, v, arg, 8);
   if (!bytes) return refuse(x, ERRNO.EFAULT, 'memory.argument', arg);
-  const f = fields(bytes);
-  const map = stored(x, x.domainOf(v));
+  return tell(x, v, arg, fields(bytes), stored(x, x.domainOf(v)));
+}
+function tell(x: Xen, v: number, arg: number, f: DataView, map: Uint8Array): number {
   const n = Math.min(f.getUint32(0, true), map.length / E820_ENTRY);
   const buffer = f.getUint32(4, true);
   const written =
@@ -53,6 +58,14 @@ export function getMemoryMap(x: Xen, v: number, arg: number): number {
     copyToGuest(x, v, buffer, map.subarray(0, n * E820_ENTRY)) &&
     putGuest32(x, v, arg, n);
   return ok(x, 'memory.list', written, buffer) ? 0 : -ERRNO.EFAULT;
+}
+
+/** XENMEM_machine_memory_map, the same of the whole machine: its RAM is one range. */
+export function getMachineMemoryMap(x: Xen, v: number, arg: number, cmd: number): number {
+  const bytes = copyFromGuest(x, v, arg, 8);
+  if (!bytes) return refuse(x, ERRNO.EFAULT, 'memory.argument', arg);
+  if (!x.check('memory.privileged', isPrivileged(x, v), cmd)) return -ERRNO.EPERM;
+  return tell(x, v, arg, fields(bytes), oneRange(x.m.nrFrames));
 }
 
 /** XENMEM_set_memory_map: {domid u16, nr_entries, buffer*}; a domain may do it for itself. */

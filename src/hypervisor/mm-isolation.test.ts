@@ -294,7 +294,7 @@ describe('isolation (§14)', () => {
         expect(why()).toMatch(/memory\.(order|extents)/);
       }
       g.put(s, [s + 64, count, order, 0, 0x7ff0, s + 80, count, order, 0, 0x7ff0, 0]);
-      expect(g.call(doMemoryOp, 11, s)).toBe(order > 9 ? -EPERM : -EINVAL);
+      expect(g.call(doMemoryOp, 11, s)).toBe(order > 9 ? -EPERM : count === 0x4000000 ? -EINVAL : -EFAULT);
     }
     expect(recount(g.x)).toEqual([]);
   });

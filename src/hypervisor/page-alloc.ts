@@ -82,12 +82,15 @@ export function allocDomainFrame(x: Xen, d: number): number {
   return mfn;
 }
 
-/** `count` frames in a row, the first a multiple of `count` (a power of two); INVALID_MFN when there is no such run. Owner and charge as allocDomainFrame. */
-export function allocDomainRun(x: Xen, d: number, count: number): number {
+/**
+ * `count` frames in a row, all below frame `below`, the first a multiple of `count` (a power of two); INVALID_MFN when there is no such run.
+ * Owner and charge as allocDomainFrame.
+ */
+export function allocDomainRun(x: Xen, d: number, count: number, below: number = x.m.nrFrames): number {
   const { m } = x;
-  if (count === 1) return allocDomainFrame(x, d);
+  if (count === 1 && below >= m.nrFrames) return allocDomainFrame(x, d);
   if (m.r32(d + DOMAIN.totPages) + count > m.r32(d + DOMAIN.maxPages)) return INVALID_MFN;
-  const first = findRun(x, count);
+  const first = findRun(x, count, below);
   if (first === INVALID_MFN) return INVALID_MFN;
   unlinkRun(x, first, count);
   for (let mfn = first; mfn < first + count; mfn++) {
@@ -99,8 +102,8 @@ export function allocDomainRun(x: Xen, d: number, count: number): number {
   m.w32(d + DOMAIN.totPages, m.r32(d + DOMAIN.totPages) + count);
   return first;
 }
-function findRun(x: Xen, count: number): number {
-  for (let first = count; first + count <= x.m.nrFrames; first += count) {
+function findRun(x: Xen, count: number, below: number): number {
+  for (let first = count; first + count <= below; first += count) {
     let free = 0;
     while (free < count && x.m.r16(pageAt(first + free) + PAGE.owner) === DOMID_INVALID) free++;
     if (free === count) return first;

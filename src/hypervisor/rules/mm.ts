@@ -246,8 +246,8 @@ export const RULES_MM = [
   ],
   [
     'memory.order',
-    'Extents of 2^{0:dec} frames are allowed: the limit is 2^9.',
-    '2^{0:dec} 프레임 묶음은 허용됩니다: 한계는 2^9입니다.',
+    'Extents of 2^{0:dec} frames are allowed: the limit is 2^{1:dec}.',
+    '2^{0:dec} 프레임 묶음은 허용됩니다: 한계는 2^{1:dec}입니다.',
   ],
   ['memory.list', 'The list at {0:vaddr} can be used.', '{0:vaddr}의 목록을 쓸 수 있습니다.'],
   [
@@ -315,6 +315,42 @@ export const RULES_MM = [
     'memory.xen-frames',
     'Xen has frames left to keep {0:dec} bytes for the domain.',
     'Xen에 도메인을 위해 {0:dec}바이트를 보관할 프레임이 남아 있습니다.',
+  ],
+  [
+    'memory.flags',
+    'The flags {0:hex} ask for nothing that this domain may not ask for.',
+    '플래그 {0:hex}은(는) 이 도메인이 요청해도 되는 것만 요청합니다.',
+  ],
+  [
+    'memory.on-demand',
+    'A domain may not populate itself on demand, from extent {0:dec} on or any other.',
+    '도메인은 {0:dec}번 묶음부터든 어디부터든 자신을 요청 시 채우기로 채울 수 없습니다.',
+  ],
+  [
+    'memory.no-start',
+    'Command {0:dec} does not begin at extent {1:dec}: it is done in one piece.',
+    '명령 {0:dec}은(는) {1:dec}번 묶음에서 시작하지 않습니다: 한 번에 처리됩니다.',
+  ],
+  [
+    'memory.exchange-orders',
+    'Extents of 2^{0:dec} and 2^{1:dec} frames are near enough in size to be exchanged for each other.',
+    '2^{0:dec} 프레임 묶음과 2^{1:dec} 프레임 묶음은 서로 바꿀 만큼 크기가 가깝습니다.',
+  ],
+  [
+    'memory.other-domain',
+    'Domain {0:domid} is another one than the caller: this is not for oneself.',
+    '도메인 {0:domid}은(는) 호출자가 아닌 다른 도메인입니다: 자기 자신에게는 쓸 수 없습니다.',
+  ],
+  [
+    'memory.claim-shape',
+    'A claim for domain {0:domid} names no list, no order and no flags, and the domain exists.',
+    '도메인 {0:domid}을(를) 위한 예약 요청에는 목록, 차수, 플래그가 없고, 그 도메인이 있습니다.',
+  ],
+  ['memory.padding', 'The padding, {0:hex}, is zero.', '채움 필드 {0:hex}은(는) 0입니다.'],
+  [
+    'memory.resource-range',
+    '{1:dec} frames of a resource from frame {0:dec} on are counted in 32 bits.',
+    '자원의 {0:dec}번 프레임부터 {1:dec}개는 32비트로 셀 수 있습니다.',
   ],
 ] as const satisfies readonly Sentence[];
 
