@@ -1,5 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import { EXIT, VCPU } from '../cpu/vcpu.ts';
+import { HEADER } from '../memory/map.ts';
+import { MACHINE } from '../trace/recorder.ts';
 import { OUT, TRAP_KIND } from '../trace/records.ts';
 import { queueInput } from './console-input.ts';
 import { copyFromGuest, copyToGuest, fields } from './guest-access.ts';
@@ -14,7 +16,7 @@ const DATA = 0xc0001000;
 
 function caller() {
   const b = bench();
-  const { d, v } = domainOf(b);
+  const { d, v, domid } = domainOf(b);
   const { m } = b.x;
   const call = (number: number, ...args: number[]): number => {
     m.w32(v + VCPU.gpr, number);
@@ -36,7 +38,7 @@ function caller() {
       .filter((r) => r.type === 'console')
       .map((r) => String.fromCharCode(...r.data!))
       .join('|');
-  return { b, d, v, m, call, write, words, read, console };
+  return { b, d, v, domid, m, call, write, words, read, console };
 }
 const ascii = (s: string): number[] => [...s].map((c) => c.charCodeAt(0));
 
@@ -224,12 +226,22 @@ describe("refusals in Xen's order", () => {
       [35, 0x15],
       [7, 0x03000000],
     ] as const) {
-      g.words(DATA, 4, version, 0, 0);
+      g.words(DATA, 4, version, g.domid, 0);
       expect(g.call(n, DATA)).toBe(-1);
-      g.words(DATA, 4, version - 1, 0, 0);
+      g.words(DATA, 4, version - 1, g.domid, 0);
       expect(g.call(n, DATA)).toBe(-13);
       expect(g.call(n, 0)).toBe(-14);
     }
+    // Only then the domain, before the privilege; some commands are about no domain.
+    const domctl = (cmd: number, domid: number): number => {
+      g.words(DATA, cmd, 0x15, domid, 0);
+      return g.call(36, DATA);
+    };
+    expect([4, 37, 45, 56].map((cmd) => domctl(cmd, 99))).toEqual([-3, -3, -3, -3]);
+    expect([1, 5, 1000].map((cmd) => domctl(cmd, 99))).toEqual([-1, -1, -1]);
+    expect([4, 37, 45, 56].map((cmd) => domctl(cmd, 0x7ff4))).toEqual([-3, -3, -1, -1]);
+    expect([4, 37, 47, 45].map((cmd) => domctl(cmd, 0x7ff1))).toEqual([-3, -1, -1, -3]);
+    expect(domctl(4, 0x7ff0)).toBe(-3);
     g.m.w32(g.d + DOMAIN.privileged, 1);
     g.words(DATA, 4, 0x15, 99, 0);
     expect(g.call(36, DATA)).toBe(-3);
@@ -263,6 +275,62 @@ describe("refusals in Xen's order", () => {
       0xffffefff | 0,
     ]);
     expect([g.call(8, 7, 1), g.call(9, 7)]).toEqual([0, 0x401]);
+  });
+  it('physdev_op: the structure, what it says, the privilege', () => {
+    const g = caller();
+    const other = domainOf(g.b, [0x90], { memoryMiB: 4 }).domid;
+    g.m.w32(HEADER + MACHINE.current, g.v);
+    const op = (cmd: number, ...words: number[]): number => {
+      g.words(DATA, ...words, ...Array<number>(9 - words.length).fill(0));
+      return g.call(33, cmd, DATA);
+    };
+    for (const cmd of [5, 6, 7, 8, 9, 10, 12, 13, 14, 15, 16, 19, 20, 21, 25, 26, 27, 30, 31])
+      expect(g.call(33, cmd, 0), `command ${cmd}`).toBe(-14);
+    for (const cmd of [24, 29]) expect(g.call(33, cmd, 0), `command ${cmd}`).toBe(-1);
+    for (const cmd of [0, 3, 11, 22, 32, 99]) expect(g.call(33, cmd, 0), `command ${cmd}`).toBe(-38);
+    expect(g.call(33, 4, 0)).toBe(0);
+    expect([op(5, 256), op(5, 255, 99)]).toEqual([-22, 0]);
+    expect(fields(g.read(DATA, 8)).getUint32(4, true)).toBe(1);
+    expect([op(7, 0xf57fe004, 8), op(7, 0xf57fe000, 65536), op(7, 0, 65537)]).toEqual([-22, 0, -22]);
+    expect(op(12, 3)).toBe(-22);
+    for (const cmd of [13, 14])
+      expect([op(cmd, 99), op(cmd, 0x7ff0), op(cmd, g.domid), op(cmd, other)]).toEqual([-3, -1, -1, -1]);
+    expect([op(20, 0, 2, 0), op(20, 0, 0, 2), op(20, 0, 1, 1)]).toEqual([-22, -22, -1]);
+    expect([op(21, 24), op(21, 23)]).toEqual([-22, -1]);
+    expect([op(19, 0), op(27, 0)]).toEqual([-19, -19]);
+    for (const cmd of [8, 9, 10, 15, 16, 25, 26, 30, 31]) expect(op(cmd, 0), `command ${cmd}`).toBe(-1);
+    // The old call knows the old commands, and wants its whole structure.
+    const old = (...words: number[]): number => {
+      g.words(DATA, ...words, 0, 0, 0);
+      return g.call(19, DATA);
+    };
+    expect([old(4), old(5, 3), old(6, 1), old(7, 0, 8), old(8), old(10)]).toEqual([0, 0, 0, 0, -1, -1]);
+    expect([old(3), old(11), old(12), g.call(19, 0xc03ffff8)]).toEqual([-38, -38, -38, -14]);
+  });
+  it('hvm_op and dm_op of a PV domain', () => {
+    const g = caller();
+    const other = domainOf(g.b, [0x90], { memoryMiB: 4 }).domid;
+    g.m.w32(HEADER + MACHINE.current, g.v);
+    const hvm = (cmd: number, ...words: number[]): number => {
+      g.words(DATA, ...words, ...Array<number>(8 - words.length).fill(0));
+      return g.call(34, cmd, DATA);
+    };
+    for (const cmd of [0, 1, 9, 10, 11, 15]) expect(g.call(34, cmd, 0), `command ${cmd}`).toBe(-14);
+    for (const cmd of [2, 3, 6, 7, 8, 12, 14, 16, 22, 26, 99]) expect(g.call(34, cmd, 0)).toBe(-38);
+    for (const cmd of [0, 1])
+      expect([hvm(cmd, 99, 39), hvm(cmd, 99, 38), hvm(cmd, other, 1)]).toEqual([-22, -3, -22]);
+    expect([g.call(34, 5, 0), g.call(34, 23, 0), g.call(34, 25, 0)]).toEqual([-22, -22, -95]);
+    expect([hvm(15, 99), hvm(15, other), hvm(15, 0x7ff0)]).toEqual([-3, -1, -22]);
+    expect([hvm(9, 99), hvm(9, other)]).toEqual([-3, -22]);
+    expect([hvm(11, 0x1000), hvm(11, 29 << 16), hvm(11, 0xfff | (28 << 16))]).toEqual([-22, -22, 0]);
+    expect([hvm(24), g.call(34, 24, 0)]).toEqual([-22, 0]);
+    g.m.w64(HEADER + MACHINE.T, 1234);
+    expect(hvm(10)).toBe(0);
+    expect(fields(g.read(DATA, 8)).getUint32(0, true)).toBe(12340);
+    expect([g.call(41, 99, 3, 0), g.call(41, 99, 1, 0), g.call(41, 99, 1, DATA)]).toEqual([-7, -14, -3]);
+    expect([g.call(41, 0x7ff0, 0, 0), g.call(41, g.domid, 0, 0), g.call(41, other, 2, DATA)]).toEqual([
+      -3, -1, 0,
+    ]);
   });
   it('each have a sentence in English and Korean whose placeholders exist', () => {
     for (const [name, en, ko] of [...RULES_TRAPS, ...ACTS_TRAPS]) {

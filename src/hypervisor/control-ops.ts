@@ -2,7 +2,8 @@
 // be readable, carry this release's interface version, name a domain that exists, and come from a privileged domain.
 
 import { ERRNO } from './abi/errno.ts';
-import { DOMID_SELF } from './abi/domid.ts';
+import { DOMID_INVALID, DOMID_IO } from './abi/domid.ts';
+import { resolveDomid } from './domain.ts';
 import { copyFromGuest, copyToGuest, fields } from './guest-access.ts';
 import type { HypercallHandler } from './hypercall-types.ts';
 import { DOMAIN, findDomain } from './state.ts';
@@ -61,16 +62,30 @@ export const doSysctl: HypercallHandler = (x, v, [arg]) => {
   return -ERRNO.ENOSYS;
 };
 
-/** domctl(op*): domains are made from outside the machine, so no command exists. */
+/** Commands that make a domain, or look for one themselves: the number in the structure need not be one that exists. */
+const WITHOUT_DOMAIN: readonly number[] = [1, 5, 1000];
+/** Commands that may be about no domain (DOMID_INVALID), and those that may be about the owner of devices (DOMID_IO). */
+const DOMCTL_vm_event_op = 56,
+  DOMCTL_test_assign_device = 45,
+  DOMCTL_assign_device = 37,
+  DOMCTL_deassign_device = 47;
+function domctlDomain(x: Xen, cmd: number, domid: number): boolean {
+  if (WITHOUT_DOMAIN.includes(cmd)) return true;
+  const device = cmd === DOMCTL_assign_device || cmd === DOMCTL_deassign_device;
+  if (domid === DOMID_IO && device) return true;
+  const open = cmd === DOMCTL_vm_event_op || cmd === DOMCTL_test_assign_device;
+  return (domid === DOMID_INVALID && open) || findDomain(x.m, resolveDomid(x, domid)) !== 0;
+}
+
+/** domctl(op*): domains are made from outside the machine, so no command exists. Whether the domain does is asked before the privilege. */
 export const doDomctl: HypercallHandler = (x, v, [arg]) => {
   const bytes = open(x, v, arg, DOMCTL_SIZE, DOMCTL_VERSION);
   if (typeof bytes === 'number') return bytes;
   const f = fields(bytes);
   const cmd = f.getUint32(0, true),
     domid = f.getUint16(8, true);
+  if (!x.check('control.domain', domctlDomain(x, cmd, domid), domid)) return -ERRNO.ESRCH;
   if (!x.check('control.privilege', privileged(x, v), 36)) return -ERRNO.EPERM;
-  if (!x.check('control.domain', domid === DOMID_SELF || findDomain(x.m, domid) !== 0, domid))
-    return -ERRNO.ESRCH;
   x.check('control.command', false, cmd, 36);
   return -ERRNO.ENOSYS;
 };
@@ -97,9 +112,4 @@ export const doAbsent: HypercallHandler = (x, _v, [cmd]) => {
 export const doUnsupported: HypercallHandler = (x, _v, [cmd]) => {
   x.check('call.unsupported', false, cmd);
   return -ERRNO.EOPNOTSUPP;
-};
-/** hvm_op on a domain that is no HVM domain. */
-export const doHvmOp: HypercallHandler = (x, _v, [cmd]) => {
-  x.check('call.hvm-only', false, cmd);
-  return -ERRNO.EINVAL;
 };

@@ -1,6 +1,8 @@
 // event_channel_op and its compat form: structures in, the operation, structures out. Xen's order of errors: -EFAULT for a structure
 // that cannot be read, then what the operation finds, then -EFAULT again if the answer cannot be written (what was done stays done).
 
+import { INVALID_MFN } from '../memory/addresses.ts';
+import { PAGE_SIZE } from '../memory/map.ts';
 import { ERRNO } from './abi/errno.ts';
 import { DOMID_SELF } from './abi/domid.ts';
 import { resolveDomid, visibleDomid } from './domain.ts';
@@ -12,6 +14,7 @@ import {
   bindVcpu,
   bindVirq,
   closePort,
+  domainVcpu,
   resetPorts,
   sendPort,
   unmaskPort,
@@ -19,8 +22,9 @@ import {
 import { getPort, PORT, PORT_STATE, portExists } from './evtchn-ports.ts';
 import { copyFromGuest, copyToGuest, fields, getGuest32 } from './guest-access.ts';
 import type { HypercallArgs } from './hypercall-types.ts';
+import { getPageAndType, putPageAndType } from './page-info.ts';
 import { refuse } from './refuse.ts';
-import { DOMAIN } from './state.ts';
+import { DOMAIN, PGT_writable_page } from './state.ts';
 import type { Xen } from './xen.ts';
 
 export const EVTCHNOP = {
@@ -38,6 +42,7 @@ export const EVTCHNOP = {
   init_control: 11,
   expand_array: 12,
   set_priority: 13,
+  reset_cont: 14,
 } as const;
 export const EVTCHNOPS = [
   'bind_interdomain',
@@ -54,11 +59,14 @@ export const EVTCHNOPS = [
   'init_control',
   'expand_array',
   'set_priority',
+  'reset_cont',
 ] as const;
 /** EVTCHNSTAT_*, by state of the port. */
 const STATUS_OF_STATE = [0, 0, 1, 2, 3, 4, 5] as const;
 /** PIRQs a domain could name; none belongs to any domain of this machine. */
-const NR_PIRQS = 256;
+export const NR_PIRQS = 256;
+/** Bytes of a control block of the FIFO interface: a word of flags, one unused, the heads of sixteen queues. */
+const CONTROL_BLOCK = 72;
 
 type Run = (x: Xen, v: number, a: DataView) => number;
 interface Operation {
@@ -84,7 +92,11 @@ const OPERATIONS: Readonly<Record<number, Operation>> = {
   7: { size: 8, portAt: 4, run: (x, v, a) => bindIpi(x, x.domainOf(v), u32(a, 0)) },
   8: { size: 8, run: (x, v, a) => bindVcpu(x, x.domainOf(v), u32(a, 0), u32(a, 4)) },
   9: { size: 4, run: unmask },
-  10: { size: 2, run: reset },
+  10: { size: 2, run: (x, v, a) => reset(x, v, a, false) },
+  11: { size: 24, run: initControl },
+  12: { size: 8, run: (x) => refuse(x, ERRNO.EOPNOTSUPP, 'event.two-level-only', EVTCHNOP.expand_array) },
+  13: { size: 8, run: setPriority },
+  14: { size: 2, run: (x, v, a) => reset(x, v, a, true) },
 };
 
 /** event_channel_op (32): (cmd, arg*). */
@@ -103,13 +115,7 @@ export function doEventChannelOpCompat(x: Xen, v: number, args: HypercallArgs): 
 
 function perform(x: Xen, v: number, cmd: number, at: number): number {
   const op = OPERATIONS[cmd];
-  if (!op)
-    return refuse(
-      x,
-      ERRNO.ENOSYS,
-      cmd <= EVTCHNOP.set_priority ? 'event.two-level-only' : 'event.operation-known',
-      cmd,
-    );
+  if (!op) return refuse(x, ERRNO.ENOSYS, 'event.operation-known', cmd);
   const bytes = copyFromGuest(x, v, at, op.size);
   if (!bytes) return refuse(x, ERRNO.EFAULT, 'event.argument-readable', at, op.size);
   const a = fields(bytes);
@@ -149,15 +155,44 @@ function unmask(x: Xen, v: number, a: DataView): number {
   return 0;
 }
 
-function reset(x: Xen, v: number, a: DataView): number {
+/** `resuming`: the number under which Xen goes on with a reset that takes long. Here none does, so there is none to go on with. */
+function reset(x: Xen, v: number, a: DataView, resuming: boolean): number {
   const d = anyDomain(x, v, u16(a, 0));
   if (d === 0) return refuse(x, ERRNO.ESRCH, 'event.domain-exists', u16(a, 0));
   if (!x.check('event.own-domain', mayTarget(x, v, d), x.m.r32(d + DOMAIN.domid), x.domidOf(v)))
     return -ERRNO.EPERM;
   if (d !== x.domainOf(v)) return refuse(x, ERRNO.EINVAL, 'event.reset-paused', x.m.r32(d + DOMAIN.domid));
+  if (!x.check('event.reset-begun', !resuming, x.m.r32(d + DOMAIN.domid))) return -ERRNO.EBUSY;
   x.act('event.reset', [x.m.r32(d + DOMAIN.domid)]);
   resetPorts(x, d);
   return 0;
+}
+
+/**
+ * {control_gfn u64, offset u32 +8, vcpu u32 +12, link_bits u8 +16}: what is wrong with the control block is found before that there is no
+ * FIFO interface to use it.
+ */
+function initControl(x: Xen, v: number, a: DataView): number {
+  const d = x.domainOf(v),
+    offset = u32(a, 8),
+    vcpu = u32(a, 12);
+  if (domainVcpu(x, d, vcpu) === 0) return refuse(x, ERRNO.ENOENT, 'event.vcpu-exists', vcpu);
+  const fits = offset <= PAGE_SIZE - CONTROL_BLOCK && offset % 8 === 0;
+  if (!x.check('event.control-fits', fits, offset, CONTROL_BLOCK)) return -ERRNO.EINVAL;
+  const mfn = u32(a, 4) === 0 ? u32(a, 0) : INVALID_MFN;
+  const usable = x.frames.exists(mfn) && getPageAndType(x, mfn, d, PGT_writable_page);
+  if (!x.check('event.control-frame', usable, mfn)) return -ERRNO.EINVAL;
+  putPageAndType(x, mfn);
+  return refuse(x, ERRNO.ENOSYS, 'event.two-level-only', EVTCHNOP.init_control);
+}
+
+/** {port u32, priority u32 +4}. */
+function setPriority(x: Xen, v: number, a: DataView): number {
+  const d = x.domainOf(v),
+    port = u32(a, 0);
+  if (!x.check('event.port-exists', portExists(x, d, port), port, x.m.r32(d + DOMAIN.nrPorts)))
+    return -ERRNO.EINVAL;
+  return refuse(x, ERRNO.ENOSYS, 'event.two-level-only', EVTCHNOP.set_priority);
 }
 
 function status(x: Xen, v: number, a: DataView): number {

@@ -10,7 +10,6 @@ import { doConsoleIo } from './console-io.ts';
 import {
   doAbsent,
   doDomctl,
-  doHvmOp,
   doPlatformOp,
   doPrivilegedOnly,
   doSysctl,
@@ -21,6 +20,7 @@ import { doSetGdt, doUpdateDescriptor } from './descriptors.ts';
 import { doEventChannelOp, doEventChannelOpCompat } from './event-channels.ts';
 import { doGrantTableOp } from './grant-table.ts';
 import type { HypercallArgs, HypercallHandler } from './hypercall-types.ts';
+import { doDmOp, doHvmOp } from './hvm-op.ts';
 import { doIret } from './iret.ts';
 import { doMemoryOp } from './memory-op.ts';
 import { doMmuextOp, doMmuUpdate, doUpdateVaMapping, doUpdateVaMappingOtherdomain } from './mmu-ops.ts';
@@ -108,7 +108,7 @@ export const HYPERCALLS: Readonly<Record<number, Hypercall>> = {
   38: call('tmem_op', () => doAbsent, 'op*', 'control'),
   39: call('argo_op', () => doAbsent, 'cmd arg1* arg2* arg3 arg4', 'control', 0),
   40: call('xenpmu_op', () => doUnsupported, 'cmd arg*', 'control', 0),
-  41: call('dm_op', () => doPrivilegedOnly, 'domid nr bufs*', 'control'),
+  41: call('dm_op', () => doDmOp, 'domid nr bufs*', 'control'),
   42: call('hypfs_op', () => doPrivilegedOnly, 'cmd arg1* arg2 arg3* arg4', 'control', 0),
   48: call('mca', () => doPrivilegedOnly, 'mc*', 'control'),
 };

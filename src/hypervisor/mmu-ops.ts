@@ -1,7 +1,7 @@
 // Page-table writes on request: mmu_update, update_va_mapping. Every write of a live entry passes updateEntry.
 
 import { VCPU } from '../cpu/vcpu.ts';
-import { DOMID_IO, DOMID_SELF } from './abi/domid.ts';
+import { DOMID_IO, DOMID_SELF, DOMID_XEN } from './abi/domid.ts';
 import { ERRNO } from './abi/errno.ts';
 import { continueHypercall, exhausted, spend, startWork } from './continuation.ts';
 import { findL1e } from './descriptors.ts';
@@ -135,17 +135,20 @@ function updateFrame(
   return rc;
 }
 
-/** The domain a foreigndom argument means: -1 for none. The caller's own number is refused, only DOMID_SELF means itself (§1.5). */
+/**
+ * The domain a foreigndom argument means: -1 for none. The caller's own number is refused, only DOMID_SELF means itself (§1.5). Device memory,
+ * of which there is none, and Xen's own have owners without a record: nothing is theirs to be mapped.
+ */
 export function foreignDomain(x: Xen, v: number, domid: number): number {
   if (domid === DOMID_SELF) return x.domainOf(v);
-  if (domid === DOMID_IO) return IO_OWNER;
+  if (domid === DOMID_IO || domid === DOMID_XEN) return IO_OWNER;
   const d = findDomain(x.m, resolveDomid(x, domid));
   return d === 0 || d === x.domainOf(v) ? -1 : d;
 }
 export const privileged = (x: Xen, v: number): boolean => x.m.r32(x.domainOf(v) + DOMAIN.privileged) !== 0;
-/** May v's domain touch frames of `fd`? Its own, and device memory (of which there is none): yes. */
-const mayTouch = (x: Xen, v: number, fd: number): boolean =>
-  fd === x.domainOf(v) || fd === IO_OWNER || privileged(x, v);
+/** May v's domain write entries for frames of `fd`, which it called `domid`? Its own, and device memory: yes. */
+const mayTouch = (x: Xen, v: number, fd: number, domid: number): boolean =>
+  fd === x.domainOf(v) || domid === DOMID_IO || privileged(x, v);
 
 /** Bit 31 of a count: the call goes on after a continuation and `done` holds what was done before. A guest may set it too. */
 const PREEMPTED = 0x80000000;
@@ -214,7 +217,7 @@ export const doMmuUpdate: HypercallHandler = (x, v, [list, rawCount, done, forei
   if (!x.check('mmu.foreign-domain', fd >= 0, foreign & 0xffff)) return -ERRNO.ESRCH;
   let n = 0;
   const rc = runBatch(x, v, batch, count, (request) => {
-    const result = updateOne(x, v, request, pd, fd, count <= SHOWN);
+    const result = updateOne(x, v, request, pd, fd, foreign & 0xffff, count <= SHOWN);
     if (result === 0) n++;
     return result;
   });
@@ -222,7 +225,15 @@ export const doMmuUpdate: HypercallHandler = (x, v, [list, rawCount, done, forei
   return rc;
 };
 
-function updateOne(x: Xen, v: number, request: DataView, pd: number, fd: number, shown: boolean): number {
+function updateOne(
+  x: Xen,
+  v: number,
+  request: DataView,
+  pd: number,
+  fd: number,
+  domid: number,
+  shown: boolean,
+): number {
   const ptrLo = request.getUint32(0, true),
     ptrHi = request.getUint32(4, true),
     lo = request.getUint32(8, true),
@@ -234,8 +245,7 @@ function updateOne(x: Xen, v: number, request: DataView, pd: number, fd: number,
   const own = pd === x.domainOf(v);
   const may = command === 1 ? own : own || privileged(x, v);
   if (!ok(x, 'mmu.pt-privilege', may, x.m.r32(pd + DOMAIN.domid))) return -ERRNO.EPERM;
-  if (!ok(x, 'mmu.privilege', mayTouch(x, v, fd), fd === IO_OWNER ? DOMID_IO : x.m.r32(fd + DOMAIN.domid)))
-    return -ERRNO.EPERM;
+  if (!ok(x, 'mmu.privilege', mayTouch(x, v, fd, domid), domid)) return -ERRNO.EPERM;
   if (!ok(x, 'mmu.address', ptrHi === 0 && x.frames.exists(mfn), maddr, ptrHi)) return -ERRNO.EINVAL;
   if (command !== 1) {
     const rc = updateFrame(x, maddr, lo, hi, pd, fd, command === 2);
@@ -274,6 +284,7 @@ export const doUpdateVaMapping: HypercallHandler = (x, v, [va, lo, hi, flags]) =
 export const doUpdateVaMappingOtherdomain: HypercallHandler = (x, v, [va, lo, hi, flags, domid]) => {
   const fd = foreignDomain(x, v, domid & 0xffff);
   if (!x.check('mmu.foreign-domain', fd >= 0, domid & 0xffff)) return -ERRNO.ESRCH;
-  if (!ok(x, 'mmu.privilege', mayTouch(x, v, fd), domid & 0xffff)) return -ERRNO.EPERM;
+  const may = fd === x.domainOf(v) || privileged(x, v);
+  if (!ok(x, 'mmu.privilege', may, domid & 0xffff)) return -ERRNO.EPERM;
   return updateVa(x, v, va, lo, hi, flags, fd);
 };

@@ -97,7 +97,7 @@ const OPERATIONS: Readonly<Record<number, readonly [Handler, boolean]>> = {
   [MMUEXT.NEW_USER_BASEPTR]: [(x, _v, o) => refuse(x, ERRNO.EINVAL, 'mmuext.64bit', o.cmd), false],
   [MMUEXT.CLEAR_PAGE]: [(x, _v, o) => clearPage(x, o), true],
   [MMUEXT.COPY_PAGE]: [(x, _v, o) => copyPage(x, o), true],
-  [MMUEXT.FLUSH_CACHE_GLOBAL]: [(x, _v, o) => refuse(x, ERRNO.EACCES, 'mmuext.cache', o.cmd), false],
+  [MMUEXT.FLUSH_CACHE_GLOBAL]: [(x, _v, o) => refuse(x, ERRNO.EINVAL, 'mmuext.cache', o.cmd), false],
   [MMUEXT.MARK_SUPER]: [(x, _v, o) => refuse(x, ERRNO.EOPNOTSUPP, 'mmuext.superpage', o.cmd), true],
   [MMUEXT.UNMARK_SUPER]: [(x, _v, o) => refuse(x, ERRNO.EOPNOTSUPP, 'mmuext.superpage', o.cmd), true],
 };
@@ -109,7 +109,7 @@ export const doMmuextOp: HypercallHandler = (x, v, [list, rawCount, done, foreig
   if (count < 0) return count;
   const fd = foreignDomain(x, v, foreign & 0xffff);
   if (!x.check('mmu.foreign-domain', fd >= 0, foreign & 0xffff)) return -ERRNO.ESRCH;
-  const pv = fd !== IO_OWNER && x.m.r32(fd + DOMAIN.kind) === DOMAIN_KIND.pv;
+  const pv = fd === IO_OWNER || x.m.r32(fd + DOMAIN.kind) === DOMAIN_KIND.pv;
   if (!ok(x, 'mmuext.pv-domain', pv, foreign & 0xffff)) return -ERRNO.EINVAL;
   const self = x.domainOf(v);
   if (!ok(x, 'mmu.privilege', fd === self || privileged(x, v), foreign & 0xffff)) return -ERRNO.EPERM;

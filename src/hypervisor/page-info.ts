@@ -50,6 +50,8 @@ export const PTE_P = 1,
   PTE_G = 0x100;
 /** Physical address bits of the high word that the machine has not: an entry with one of them is refused. */
 const RESERVED_HI = 0x000fffff;
+/** The low bits of the frame number that means none: all forty are set. */
+const INVALID_LO = 0xfffff;
 const MAX_TYPE_COUNT = PGT_count_mask - 1;
 const MAX_COUNT = PGC_count_mask - 1;
 export const ENTRIES = 512;
@@ -149,7 +151,8 @@ export function getFromL1e(x: Xen, lo: number, hi: number, fd: number): number {
   if ((lo & PTE_P) === 0) return 0;
   const mfn = frameOf(lo);
   if (!ok(x, 'pte.flags', (lo & (PTE_PWT | PTE_PCD | PTE_PSE)) === 0, lo, hi)) return -ERRNO.EINVAL;
-  if (!ok(x, 'pte.reserved-bits', (hi & RESERVED_HI) === 0, lo, hi)) return -ERRNO.EINVAL;
+  if (!ok(x, 'pte.reserved-bits', (hi & RESERVED_HI) === 0, lo, hi))
+    return mfn === INVALID_LO && (hi & RESERVED_HI) === RESERVED_HI ? -ERRNO.EINVAL : -ERRNO.EPERM;
   if (!ok(x, 'pte.not-ram', x.frames.exists(mfn), mfn, lo)) return -ERRNO.EPERM;
   if (!ok(x, 'pte.not-owner', getPage(x, mfn, fd), mfn, x.m.r16(pageAt(mfn) + PAGE.owner), domidOf(x, fd)))
     return -ERRNO.EBUSY;

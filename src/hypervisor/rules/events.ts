@@ -409,6 +409,21 @@ export const RULES_EVENTS = [
     'The list for the frame numbers at {0:vaddr} ({1:dec} bytes) must be writable; the table has grown all the same.',
     '프레임 번호를 받을 목록 {0:vaddr}({1:dec}바이트)에 쓸 수 있어야 합니다. 테이블은 그래도 커졌습니다.',
   ],
+  [
+    'event.reset-begun',
+    'A reset of the ports of domain {0:domid} must have begun for it to be gone on with.',
+    '도메인 {0:domid}의 포트 초기화를 이어서 하려면 초기화가 시작되어 있어야 합니다.',
+  ],
+  [
+    'event.control-fits',
+    'A control block ({1:dec} bytes) must fit into its frame at offset {0:dec}, a multiple of 8.',
+    '제어 블록({1:dec}바이트)은 프레임의 오프셋 {0:dec}에 들어맞고 8의 배수여야 합니다.',
+  ],
+  [
+    'event.control-frame',
+    'Frame {0:mfn} must belong to the guest and be fit for writing to take a control block.',
+    '프레임 {0:mfn}은(는) 게스트 소유이고 쓸 수 있어야 제어 블록을 둘 수 있습니다.',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_EVENTS = [

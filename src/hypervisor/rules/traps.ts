@@ -319,6 +319,27 @@ export const RULES_TRAPS = [
     'No handler for #GP is registered yet, so that reading MSR {0:hex} must not fault: it reads as 0.',
     '#GP 핸들러가 아직 없으므로 MSR {0:hex} 읽기가 예외가 되어서는 안 됩니다. 0으로 읽힙니다.',
   ],
+  [
+    'physdev.writable',
+    'The answer must fit back into the structure at {0:vaddr}.',
+    '답을 {0:vaddr}의 구조체에 돌려쓸 수 있어야 합니다.',
+  ],
+  [
+    'physdev.bitmap-place',
+    'The bitmap of 8 KiB at {0:vaddr} must lie below the hypervisor.',
+    '{0:vaddr}의 8 KiB 비트맵은 하이퍼바이저 아래에 있어야 합니다.',
+  ],
+  ['physdev.device', 'There is no PCI device to be named.', '지정할 PCI 장치가 없습니다.'],
+  [
+    'call.trace-event',
+    'A trace event of a guest, here {0:hex}, names no class and brings at most 28 bytes, here {1:dec}.',
+    '게스트의 추적 이벤트(여기서는 {0:hex})는 분류를 지정하지 않고 28바이트까지만 담습니다(여기서는 {1:dec}).',
+  ],
+  [
+    'call.buffers',
+    'The call takes at most two buffers, not {0:dec}.',
+    '이 호출은 버퍼를 두 개까지 받습니다. {0:dec}개가 아닙니다.',
+  ],
 ] as const satisfies readonly Sentence[];
 
 export const ACTS_TRAPS = [
