@@ -183,6 +183,17 @@ describe('ringside boot --type bare', () => {
     expect([r.code, r.out]).toEqual([5, 'A']);
   });
 
+  it('ends as shells expect when the reader of its console leaves', () => {
+    const chatter = new Uint8Array(0x10000);
+    chatter.set([0xba, 0xf8, 0x03, 0xb0, 0x41, 0xee, 0xb0, 0x0a, 0xee, 0xeb, 0xf8], 0xffe0);
+    chatter.set([0xeb, 0xee], 0xfff0); // jmp FFE0: 'A' and a newline to COM1 for ever
+    const path = join(folder, 'chatter.bin');
+    writeFileSync(path, chatter);
+    const command = `node --import tsx src/cli/main.ts boot --type bare --rom ${path} --timeout 60`;
+    const r = spawnSync('sh', ['-c', `{ ${command}; echo $? >&2; } | head -1`], { encoding: 'utf8' });
+    expect([r.stdout, r.stderr]).toEqual(['A\n', '141\n']);
+  });
+
   it('says halted and triple fault by name', () => {
     const silent = boot('--type', 'bare', '--rom', file, '--json');
     expect([silent.code, silent.last['reason']]).toEqual([5, 'halted']);

@@ -33,8 +33,9 @@ import { TraceFile } from './trace-file.ts';
 
 /** Size of the one memory of a headless machine in MiB. */
 const MEMORY_MIB = 256;
-/** Guest output leaves within this many milliseconds of being written. */
-const FLUSH_MS = 3;
+/** Guest output leaves within 5 ms of being written: at most so many of a turn of the machine, and what an engine may run on then (2 ms of the slowest). */
+const TURN_MS = 2,
+  LONGEST_SLICE = 20_000;
 export const NEVER_TICKS = Number.MAX_SAFE_INTEGER;
 
 interface SavedAbout {
@@ -101,7 +102,7 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
       : restored(options, options.restore);
   const { machine } = timeline;
   const hosts = await startHosts(timeline, options);
-  const writer = new ConsoleWriter(timeline.history, machine.m);
+  const writer = new ConsoleWriter(timeline.history, machine.m, process.stdout.isTTY);
   const traceFile = options.trace === undefined ? undefined : new TraceFile(options.trace, timeline.history);
   timeline.onRecord = (seq) => {
     writer.record(seq);
@@ -130,11 +131,13 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
     result = timeline.run({
       untilT: saving?.T ?? NEVER_TICKS,
       untilTicks: options.maxTicks,
-      hostSlice: options.hostSlice,
+      hostSlice: Math.min(options.hostSlice, LONGEST_SLICE),
       hosts: options.hosts,
-      pause: () => performance.now() - slice > FLUSH_MS,
+      pause: () => performance.now() - slice > TURN_MS,
     });
-    writer.flush();
+    // Whoever waits for a person will not say more.
+    writer.passed(result.kind === 'paused' ? timeline.T : Infinity);
+    if (writer.gone) interrupt.signal ??= 'SIGPIPE';
     if (saving && timeline.T >= saving.T) save(saving.path);
     if (options.audit) {
       for (const d of auditMachine(machine.m)) {
@@ -163,7 +166,6 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
     const { channel, bytes } = unsaid(machine.chipset);
     writer.fromBare(channel, bytes);
   }
-  writer.end();
   traceFile?.end();
   const reason =
     interrupt.signal !== undefined && result.kind !== 'ended'

@@ -19,4 +19,4 @@ const m = new Memory(memory);
 const choice = engineChoice(engine, true);
 const machine = m.r32(HEADER + MACHINE.mode) === MODE_BARE ? attachBare(m, choice) : attachMachine(m, choice);
 parentPort?.postMessage('ready');
-hostLoop(machine, host, () => performance.now());
+hostLoop(machine, host);

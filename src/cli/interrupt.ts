@@ -1,7 +1,9 @@
 // Ctrl-C and its like: the run ends between two slices, so that what the guest printed, the trace file and the line of --json are whole.
 
 const SIGNALS = { SIGHUP: 1, SIGINT: 2, SIGTERM: 15 } as const;
-type Signal = keyof typeof SIGNALS;
+/** Node ignores SIGPIPE: whoever finds the reader of stdout gone says so here. */
+const NUMBERS = { ...SIGNALS, SIGPIPE: 13 } as const;
+type Signal = keyof typeof NUMBERS;
 
 export class Interrupt {
   /** The first signal that came. */
@@ -17,7 +19,7 @@ export class Interrupt {
   }
   /** Exit code as shells have it: 128 and the number of the signal. */
   get code(): number {
-    return 128 + (this.signal === undefined ? 0 : SIGNALS[this.signal]);
+    return 128 + (this.signal === undefined ? 0 : NUMBERS[this.signal]);
   }
   end(): void {
     for (const signal of Object.keys(SIGNALS)) process.off(signal, this.onSignal);

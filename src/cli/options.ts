@@ -218,7 +218,7 @@ export function bootOptions(argv: string[]): BootOptions {
     input: o.input,
     engine,
     hosts: number('--hosts', o.hosts, 1, 1, 8),
-    hostSlice: number('--host-slice', o['host-slice'], 100_000, 1, 1e9),
+    hostSlice: number('--host-slice', o['host-slice'], 20_000, 1, 1e9),
     schedSlice: number('--sched-slice', o['sched-slice'], DEFAULT_SCHED_SLICE, 1, 1e9),
     maxTicks: number('--max-ticks', o['max-ticks'], Number.MAX_SAFE_INTEGER, 1, Number.MAX_SAFE_INTEGER),
     timeoutSeconds: number('--timeout', o.timeout, Infinity, 0, 1e9),

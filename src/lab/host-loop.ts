@@ -9,20 +9,21 @@ import type { LabMachine } from './inputs.ts';
 import type { Timeline } from './timeline.ts';
 
 const word = (field: number): number => (CONTROL + field) >>> 2;
-const BATON = word(CTL.baton);
+const BATON = word(CTL.baton),
+  WANTED = word(CTL.wantRead);
 const REPLY = { handoff: 0, phase: 1, other: 2 } as const;
 /** Ring fill at which a host comes home to have it drained. */
 const HALF_RING = 32768;
-/** A host other than 0 comes home after this many milliseconds. */
-const HOST_MS = 3;
+/** While away, host 0 looks up after this many milliseconds at the latest. */
+const AWAY_MS = 1;
 
 function pass(m: Memory, to: number): void {
   Atomics.store(m.i32, BATON, to);
   Atomics.notify(m.i32, BATON);
 }
 
-/** Runs host `self` (>= 1) until told to quit. Blocks its thread. `now` is the platform's clock, for coming home in time only. */
-export function hostLoop(machine: MachineParts, self: number, now: () => number): void {
+/** Runs host `self` (>= 1) until told to quit. Blocks its thread. */
+export function hostLoop(machine: MachineParts, self: number): void {
   const { m } = machine;
   machine.trace.onFull = () => Atomics.wait(m.i32, word(CTL.traceTail), m.i32[word(CTL.traceTail)]!, 1);
   for (;;) {
@@ -31,7 +32,6 @@ export function hostLoop(machine: MachineParts, self: number, now: () => number)
       Atomics.wait(m.i32, BATON, held, 500);
     }
     if (m.r32(CONTROL + CTL.quit) !== 0) return;
-    const start = now();
     const result = runMachine(machine, {
       untilT: m.r64(CONTROL + CTL.untilT),
       untilSeq: m.r32(CONTROL + CTL.untilSeq),
@@ -41,9 +41,9 @@ export function hostLoop(machine: MachineParts, self: number, now: () => number)
       hosts: m.r32(CONTROL + CTL.hosts),
       pause: () =>
         (m.u32[word(CTL.traceHead)]! - m.u32[word(CTL.traceTail)]!) >>> 0 > HALF_RING ||
-        now() - start > HOST_MS,
+        Atomics.load(m.i32, WANTED) !== 0,
     });
-    if (result.kind === 'handoff' && result.to !== 0) {
+    if (result.kind === 'handoff' && result.to !== 0 && Atomics.load(m.i32, WANTED) === 0) {
       pass(m, result.to);
       continue;
     }
@@ -86,9 +86,11 @@ function away(timeline: Timeline<LabMachine>, limits: RunLimits, to: number): Ru
   m.w32(CONTROL + CTL.limitSlice, limits.hostSlice);
   pass(m, to);
   for (let held = Atomics.load(m.i32, BATON); held !== 0; held = Atomics.load(m.i32, BATON)) {
-    Atomics.wait(m.i32, BATON, held, 2);
+    Atomics.wait(m.i32, BATON, held, AWAY_MS);
     timeline.collect();
+    if (limits.pause()) Atomics.store(m.i32, WANTED, 1); // whoever holds it comes home instead of passing it on
   }
+  Atomics.store(m.i32, WANTED, 0);
   if (m.r32(CONTROL + CTL.reply) === REPLY.phase)
     return { kind: 'phase', seq: m.r32(CONTROL + CTL.replySeq) };
   return undefined;

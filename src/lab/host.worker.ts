@@ -13,5 +13,5 @@ const scope = self as unknown as {
 scope.onmessage = ({ data }) => {
   const machine = attachMachine(new Memory(data.memory), data.engine);
   scope.postMessage('ready');
-  hostLoop(machine, data.host, () => performance.now());
+  hostLoop(machine, data.host);
 };
