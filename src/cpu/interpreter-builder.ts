@@ -23,7 +23,7 @@ import { type FunctionBody, I32, I64, type Opcode } from '../isa/wasm-emit.ts';
 import { emitBulk } from './interpreter-bulk.ts';
 import { FlagsBuilder, type LastFlags, LEFT_TICKS, NotCoveredError, REC, V } from './interpreter-flags.ts';
 import { FAST, FAST_SEG, RECORD } from './interpreter-layout.ts';
-import { STRINGS } from './interpreter-shapes.ts';
+import { type Mode, SMALL_LIMIT, STRINGS } from './interpreter-shapes.ts';
 import { TLB_ENTRIES } from './tlb.ts';
 import { SEG_DB, VCPU } from './vcpu.ts';
 
@@ -62,11 +62,9 @@ const ESP = 4;
 export class InterpreterBuilder extends FlagsBuilder {
   /** Nobody sees the flags that this instruction leaves. */
   deadFlags = false;
-  /** The description reads or writes through a segment register it names itself (the stack, strings). */
-  usesFixedSegments = false;
   protected readonly ends: Ends;
   protected readonly at: number;
-  private readonly flat: boolean;
+  private readonly codeMode: Mode;
   private transfer: Transfer | undefined = undefined;
   /** All that the stack is read for was probed: no look-up behind it fails. */
   private readsProbed = false;
@@ -75,11 +73,11 @@ export class InterpreterBuilder extends FlagsBuilder {
   private prepareArgs: () => void = () => {};
 
   /** For the instruction whose record lies `at` bytes behind REC. */
-  constructor(insn: Insn, f: FunctionBody, ends: Ends, at: number, flat: boolean, before?: LastFlags) {
+  constructor(insn: Insn, f: FunctionBody, ends: Ends, at: number, mode: Mode, before?: LastFlags) {
     super(insn, f);
     this.ends = ends;
     this.at = at;
-    this.flat = flat;
+    this.codeMode = mode;
     this.lastFlags = before;
   }
 
@@ -195,14 +193,16 @@ export class InterpreterBuilder extends FlagsBuilder {
     const { size, seg } = operand;
     const ea: WasmValue = { local: this.f.local(I32), type: I32 };
     prepares.push(() => {
-      if (STRINGS.has(this.insn.form.semantics)) this.get(this.reg(operand.base as Gpr, 32));
+      if (STRINGS.has(this.insn.form.semantics)) this.get(this.reg(operand.base as Gpr, this.addrSize));
       else {
         this.field(RECORD.base).memory('i32.load', 2, 0);
         if (operand.index >= 0) {
           this.field(RECORD.index).memory('i32.load', 2, 0);
-          this.field(RECORD.scale, 'i32.load16_u').op('i32.shl').op('i32.add');
+          if (operand.addrSize === 32) this.field(RECORD.scale, 'i32.load16_u').op('i32.shl');
+          this.f.op('i32.add');
         }
         this.field(RECORD.disp).op('i32.add');
+        if (operand.addrSize === 16) this.f.const32(0xffff).op('i32.and');
       }
       this.f.set(ea.local);
     });
@@ -234,9 +234,8 @@ export class InterpreterBuilder extends FlagsBuilder {
   }
   /** Memory offset of `bytes` bytes at an offset of a segment, all checks made; goes out where they are not so easily made. */
   private lookup(seg: Seg, offset: WasmValue, bytes: number, write: boolean): WasmValue {
-    if (seg !== RECORD_SEG) this.usesFixedSegments = true;
     let lin = offset.value === undefined ? offset : this.copy(offset);
-    if (seg === RECORD_SEG || !this.flat) {
+    if (seg === RECORD_SEG || this.codeMode !== 'flat') {
       const end = write ? FAST_SEG.writeEnd : FAST_SEG.readEnd;
       this.get(offset);
       this.segmentBlock(seg, end).op('i32.ge_u');
@@ -308,16 +307,19 @@ export class InterpreterBuilder extends FlagsBuilder {
     if (access === 'w') this.probedHost = { offset, host };
   }
 
-  // ---- the stack: SS.B is set whenever generated code runs ---------------------------------------------
+  // ---- the stack: SS.B is clear in small mode alone -----------------------------------------------------
 
   override sp(): WasmValue {
-    return this.reg(ESP, 32);
+    return this.reg(ESP, this.stackSize);
   }
   override setSp(value: WasmValue): void {
-    this.setReg(ESP, 32, value);
+    this.setReg(ESP, this.stackSize, value);
   }
   protected override wrapSp(offset: WasmValue): WasmValue {
-    return offset;
+    return this.stackSize === 16 ? this.zx(offset, 16) : offset;
+  }
+  private get stackSize(): 16 | 32 {
+    return this.codeMode === 'small' ? 16 : 32;
   }
   override probeStack(offset: number, length: number, access: 'r' | 'w'): void {
     const top = this.below(offset);
@@ -337,7 +339,7 @@ export class InterpreterBuilder extends FlagsBuilder {
   override segment(seg: Seg): SegmentValue<WasmValue> {
     if (seg !== SS) throw new NotCoveredError('segment');
     const none = RELATIVE; // refused by get
-    return { sel: none, base: none, limit: none, attr: this.const(SEG_DB) };
+    return { sel: none, base: none, limit: none, attr: this.const(this.stackSize === 32 ? SEG_DB : 0) };
   }
 
   // ---- registers --------------------------------------------------------------------------------------
@@ -433,7 +435,7 @@ export class InterpreterBuilder extends FlagsBuilder {
    * takes its own; where none is left the handler goes out before the next.
    */
   override repeat(body: () => void): void {
-    const { rep, form } = this.insn;
+    const { rep, form, addrSize } = this.insn;
     if (rep === 'none' || form.rep === undefined) {
       body();
       return;
@@ -441,10 +443,10 @@ export class InterpreterBuilder extends FlagsBuilder {
     const { f } = this;
     const ECX: Gpr = 1;
     const done = f.begin('block');
-    this.get(this.reg(ECX, 32)).op('i32.eqz').branch('br_if', done);
+    this.get(this.reg(ECX, addrSize)).op('i32.eqz').branch('br_if', done);
     const again = f.begin('loop');
     const { semantics } = form;
-    if (this.flat && (semantics === 'movs' || semantics === 'stos')) {
+    if (this.codeMode === 'flat' && (semantics === 'movs' || semantics === 'stos')) {
       const element = this.insn.operands.find(({ kind }) => kind === 'mem') as MemOperand;
       const oneMoreTick = (): void => this.oneMoreTick();
       emitBulk({
@@ -463,8 +465,8 @@ export class InterpreterBuilder extends FlagsBuilder {
     body();
     this.flush();
     if (this.writesFlags) this.commitFlags();
-    const left = this.sub(this.reg(ECX, 32), this.const(1));
-    this.setReg(ECX, 32, left);
+    const left = this.zx(this.sub(this.reg(ECX, addrSize), this.const(1)), addrSize);
+    this.setReg(ECX, addrSize, left);
     this.get(left).op('i32.eqz').branch('br_if', done);
     if (form.rep === 'repcc') {
       const stop =
@@ -495,9 +497,16 @@ export class InterpreterBuilder extends FlagsBuilder {
     return NEXT_EIP;
   }
   override jump(target: WasmValue): void {
-    if (this.opSize === 16) throw new NotCoveredError('16-bit jump');
-    this.transfer =
-      target === TARGET ? { kind: 'static', condition: undefined } : { kind: 'dynamic', eip: target };
+    if (target === TARGET) {
+      this.transfer = { kind: 'static', condition: undefined };
+      return;
+    }
+    const eip = this.zx(target, this.opSize);
+    if (this.codeMode === 'small' && this.opSize === 32) {
+      this.get(eip).const32(SMALL_LIMIT).op('i32.gt_u');
+      this.leaveIf();
+    }
+    this.transfer = { kind: 'dynamic', eip };
   }
   override setEip(_value?: WasmValue): void {
     throw new NotCoveredError('setEip');

@@ -1,11 +1,12 @@
 // Which shapes of instructions there are: those of samples of every row of the opcode table, with each kind of address.
 
 import { type Semantic, semantics } from '../isa/builder.ts';
+import { shapeOf } from '../isa/encodings.ts';
 import { sampleInsns } from '../isa/samples.ts';
 import { TABLE } from '../isa/table.ts';
 import { DS, FS, type Insn, type MemOperand, type Operand } from '../isa/types.ts';
 import { NotCoveredError } from './interpreter-flags.ts';
-import { shapeKey } from './interpreter-shapes.ts';
+import { type Mode, MODES, shapeKey } from './interpreter-shapes.ts';
 
 import '../isa/semantics/index.ts';
 
@@ -14,17 +15,19 @@ export interface Shape {
   readonly key: string;
   readonly insn: Insn;
   readonly entry: Semantic;
-  readonly flat: boolean;
+  readonly mode: Mode;
 }
 
-function variants(operand: Operand, string: boolean): Operand[] {
-  if (operand.kind !== 'mem' || string) return [operand];
+/** The kinds of addresses that handlers tell apart; a 16-bit one always has two registers, either of which may be a zero. */
+function variants(operand: MemOperand, addrSize: 16 | 32): MemOperand[] {
   const mem = (index: boolean, checked: boolean): MemOperand => ({
     ...operand,
+    addrSize,
     base: 3,
     index: index ? 1 : -1,
     seg: checked ? FS : DS,
   });
+  if (addrSize === 16) return [mem(true, true)];
   return [mem(false, false), mem(true, false), mem(false, true), mem(true, true)];
 }
 
@@ -40,35 +43,49 @@ function withoutValue(operand: Operand): Operand {
   return unknown as Operand;
 }
 
+/** The sample with each kind of address, and each prefix of a string instruction. */
+function* insnsLike(sample: Insn, addrSize: 16 | 32): Generator<Insn> {
+  const string = sample.form.rep !== undefined;
+  const at = sample.operands.findIndex(({ kind }) => kind === 'mem');
+  if (at >= 0 && !string) {
+    for (const mem of variants(sample.operands[at] as MemOperand, addrSize))
+      yield {
+        ...sample,
+        addrSize,
+        operands: sample.operands.map((operand, i) => (i === at ? mem : operand)),
+      };
+    return;
+  }
+  const operands = sample.operands.map((o) => (o.kind === 'mem' ? { ...o, addrSize } : o));
+  for (const rep of string ? (['none', 'rep', 'repne'] as const) : (['none'] as const))
+    yield { ...sample, addrSize, operands, rep };
+}
+
 /** Every shape that the samples of the table's rows have, with each kind of address; the description may refuse some. */
 export function allShapes(): Shape[] {
   const shapes = new Map<string, Shape>();
-  const add = (insn: Insn, flat: boolean): void => {
+  const add = (insn: Insn, mode: Mode): void => {
     // Where nothing is flat every shape has the segment of its record: the one that stands for it is FS.
     if (
-      !flat &&
+      mode !== 'flat' &&
       insn.operands.some(
         (o) => o.kind === 'mem' && o.size !== 0 && o.seg !== FS && insn.form.rep === undefined,
       )
     )
       return;
-    const key = shapeKey(insn, flat);
+    const key = shapeKey(insn, mode);
     const entry = semantics.get(insn.form.semantics);
     if (key !== undefined && entry !== undefined && !shapes.has(key))
-      shapes.set(key, { key, insn: { ...insn, operands: insn.operands.map(withoutValue) }, entry, flat });
+      shapes.set(key, { key, insn: { ...insn, operands: insn.operands.map(withoutValue) }, entry, mode });
   };
   for (const form of TABLE) {
+    // Samples are 32-bit code: where no operand has the operand size they have that of the code.
+    const codeSized = form.opcode !== '' && shapeOf(form).opSizes.join() === '32';
     for (const sample of sampleInsns(form)) {
-      const string = sample.form.rep !== undefined;
-      const memory = sample.operands.findIndex(({ kind }) => kind === 'mem');
-      const rows = memory < 0 || string ? [sample.operands] : [];
-      if (memory >= 0 && !string) {
-        for (const one of variants(sample.operands[memory]!, string))
-          rows.push(sample.operands.map((operand, i) => (i === memory ? one : operand)));
-      }
-      for (const operands of rows) {
-        for (const rep of string ? (['none', 'rep', 'repne'] as const) : (['none'] as const)) {
-          for (const flat of [true, false]) add({ ...sample, operands, rep }, flat);
+      for (const addrSize of [32, 16] as const) {
+        for (const insn of insnsLike(sample, addrSize)) {
+          for (const mode of MODES) add(insn, mode);
+          if (codeSized) add({ ...insn, opSize: 16 }, 'small');
         }
       }
     }

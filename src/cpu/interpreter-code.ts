@@ -1,6 +1,6 @@
 // The interpreter's cache of decoded code: pages of records in CACHE, shared by every host that attaches to the memory. A page belongs to a
-// machine frame at a linear page, for one vCPU and for flat or checked segments, since records name addresses of that vCPU's
-// registers and whole EIPs.
+// machine frame at a linear page, for one vCPU, one base of CS and one mode (CODE_FLAT …), since records name addresses of that vCPU's
+// registers and EIPs.
 //
 // A page is good while its frame has the version it was decoded from and is watched (FRAME_CODE): then no TLB lets anybody write to it.
 // A frame that was written is compared with the copy of its bytes; where only data between the instructions changed the
@@ -12,7 +12,9 @@ import { FRAME_CODE, type Frames } from '../memory/frames.ts';
 import { cacheArea, RAM_BASE } from '../memory/map.ts';
 import type { Memory } from '../memory/memory.ts';
 import {
+  CODE_FLAT,
   CODE_PAGE,
+  CODE_SMALL,
   CODE_TLB,
   CODE_TLB_ENTRIES,
   CODE_TLB_SIZE,
@@ -33,7 +35,7 @@ import {
 import { LONGEST_SEQUENCE } from './interpreter-frequent.ts';
 import { bareKey, CROSS, GOTO, sequenceKey, STEP } from './interpreter-names.ts';
 import { RECORD_STORES } from './interpreter-store.ts';
-import { BARRIERS, shapeKey, STRINGS, TRANSFERS } from './interpreter-shapes.ts';
+import { BARRIERS, shapeKey, SMALL_LIMIT, STRINGS, TRANSFERS } from './interpreter-shapes.ts';
 import { VCPU, VCPU_MODE } from './vcpu.ts';
 
 const VERSIONS = cacheArea('frameVersion') >>> 2;
@@ -116,61 +118,61 @@ export class CodeCache {
     for (let n = 0; n < CODE_TLBS; n++) this.i32[entryOf(CODE_TLB + n * CODE_TLB_SIZE, lin)] = NO_PAGE;
   }
 
-  /** Record of the instruction at `eip` (linear, CS being flat) if its page is open and it was decoded; else 0. */
-  known(eip: number): number {
-    const entry = entryOf(this.i32[word(FAST.codeTable)]!, eip);
-    if (this.i32[entry] !== (eip & ~0xfff)) return 0;
-    const n = this.u16[(this.i32[entry + 1]! >>> 1) + (eip & 0xfff)]!;
+  /** Record of the instruction at a linear address if its page is open and it was decoded; else 0. */
+  known(lin: number): number {
+    const entry = entryOf(this.i32[word(FAST.codeTable)]!, lin);
+    if (this.i32[entry] !== (lin & ~0xfff)) return 0;
+    const n = this.u16[(this.i32[entry + 1]! >>> 1) + (lin & 0xfff)]!;
     return n === 0 ? 0 : recordAt(n);
   }
 
   /**
-   * Record of the instruction at `eip`, which the frame `mfn` holds, decoded now if need be; 0 for a page that is left to the reference
-   * engine. The frame must be watched already.
+   * Record of the instruction at a linear address, which the frame `mfn` holds, decoded now if need be; 0 for a page that is left to the
+   * reference engine. The frame must be watched already. `mode`: CODE_FLAT …
    */
-  find(eip: number, mfn: number, v: number, flat: boolean): number {
-    let page = this.page(eip & ~0xfff, mfn, v, flat);
+  find(lin: number, csBase: number, mfn: number, v: number, mode: number): number {
+    let page = this.page(lin & ~0xfff, csBase, mfn, v, mode);
     if (page === 0) return 0;
     if (this.m.u32[word(FAST.records)]! + MAX_RUN + 2 > MAX_RECORDS) {
       this.drop();
-      page = this.page(eip & ~0xfff, mfn, v, flat);
+      page = this.page(lin & ~0xfff, csBase, mfn, v, mode);
     }
-    this.open(eip, page);
-    const n = this.u16[(mapOf(page) >>> 1) + (eip & 0xfff)]!;
-    return recordAt(n === 0 ? this.decodeRun(eip, page, flat) : n);
+    this.open(lin, page);
+    const n = this.u16[(mapOf(page) >>> 1) + (lin & 0xfff)]!;
+    return recordAt(n === 0 ? this.decodeRun(lin, page) : n);
   }
-  private open(eip: number, page: number): void {
+  private open(lin: number, page: number): void {
     const table = this.i32[word(FAST.codeTable)]!;
-    const entry = entryOf(table, eip);
-    this.i32[entry] = eip & ~0xfff;
+    const entry = entryOf(table, lin);
+    this.i32[entry] = lin & ~0xfff;
     this.i32[entry + 1] = mapOf(page);
     this.i32[OPENED] = this.i32[OPENED]! | (1 << ((table - CODE_TLB) / CODE_TLB_SIZE));
   }
 
   // ---- pages ------------------------------------------------------------------------------------------
-  private page(lin: number, mfn: number, v: number, flat: boolean): number {
-    const mode = flat ? 1 : 0;
+  private page(lin: number, csBase: number, mfn: number, v: number, mode: number): number {
     const bucket = word(PAGE_HASH) + ((mfn ^ (lin >>> 12) ^ (mode << 8)) & (PAGE_HASH_ENTRIES - 1));
     for (let page = this.i32[bucket]!; page !== 0; ) {
       const at = word(pageAt(page));
       const same =
         this.i32[at + word(CODE_PAGE.mfn)] === mfn &&
         this.i32[at + word(CODE_PAGE.lin)] === lin &&
+        this.i32[at + word(CODE_PAGE.csBase)] === csBase &&
         this.i32[at + word(CODE_PAGE.v)] === v &&
         this.i32[at + word(CODE_PAGE.mode)] === mode;
       if (same) return this.revalidated(page, mfn);
       page = this.i32[at + word(CODE_PAGE.next)]!;
     }
-    return this.newPage(bucket, lin, mfn, v, mode);
+    return this.newPage(bucket, lin, csBase, mfn, v, mode);
   }
-  private newPage(bucket: number, lin: number, mfn: number, v: number, mode: number): number {
+  private newPage(bucket: number, lin: number, csBase: number, mfn: number, v: number, mode: number): number {
     let page = this.i32[word(FAST.pages)]!;
     if (page >= MAX_PAGES) {
       this.drop();
       page = 1;
     }
     this.i32[word(FAST.pages)] = page + 1;
-    const values = [mfn, lin, v, mode, this.i32[VERSIONS + mfn]!, 0, this.i32[bucket]!, 0];
+    const values = [mfn, lin, v, mode, this.i32[VERSIONS + mfn]!, 0, this.i32[bucket]!, csBase];
     this.i32.set(values, word(pageAt(page)));
     this.i32[bucket] = page;
     this.takeBytes(page, mfn);
@@ -220,31 +222,35 @@ export class CodeCache {
   }
 
   // ---- decoding ---------------------------------------------------------------------------------------
-  /** Decodes from `eip` until the program surely goes elsewhere; returns the number of the first record. */
-  private decodeRun(eip: number, page: number, flat: boolean): number {
+  /** Decodes from a linear address until the program surely goes elsewhere; returns the number of the first record. */
+  private decodeRun(lin: number, page: number): number {
     const { i32, u16, handlers } = this;
     const first = i32[word(FAST.records)]!;
-    const mfn = i32[word(pageAt(page) + CODE_PAGE.mfn)]!,
-      v = i32[word(pageAt(page) + CODE_PAGE.v)]!;
+    const header = word(pageAt(page));
+    const mfn = i32[header + word(CODE_PAGE.mfn)]!,
+      csBase = i32[header + word(CODE_PAGE.csBase)]!,
+      v = i32[header + word(CODE_PAGE.v)]!,
+      mode = i32[header + word(CODE_PAGE.mode)]!;
     const map = mapOf(page) >>> 1;
     let n = first,
-      at = eip;
+      at = lin;
     const ends: boolean[] = [],
       run: Decoded[] = [];
     for (;;) {
       const offset = at & 0xfff;
-      const elsewhere = ((at ^ eip) & ~0xfff) !== 0;
+      const eip = (at - csBase) | 0;
+      const elsewhere = ((at ^ lin) & ~0xfff) !== 0;
       if (elsewhere || n - first === this.runLength || (n !== first && u16[map + offset] !== 0)) {
         const known = elsewhere ? 0 : u16[map + offset]!;
-        this.pseudo(n, at, known);
+        this.pseudo(n, eip, known);
         ends.push(true);
         n++;
         break;
       }
-      const insn = decodeAt(this.m.u8, RAM_BASE + mfn * 4096, offset);
-      const key = insn === undefined ? undefined : shapeKey(insn, flat);
+      const insn = decodeAt(this.m.u8, RAM_BASE + mfn * 4096, offset, (mode & CODE_SMALL) === 0);
+      const key = insn === undefined ? undefined : keyOf(insn, eip, mode);
       const handler = key === undefined ? undefined : (handlers.get(key) ?? this.bareHandler(key, v));
-      this.fill(n, insn, at, handler ?? this.step, v);
+      this.fill(n, insn, eip, handler ?? this.step, v);
       this.note(page, mfn, offset, insn?.length ?? 4096 - offset);
       u16[map + offset] = n;
       run.push({ key: handler === undefined ? undefined : key, insn });
@@ -323,7 +329,7 @@ export class CodeCache {
     for (const operand of insn.operands) {
       if (operand.kind === 'reg') i32[at + word(registers.shift()!)] = registerAt(v, operand);
       else if (operand.kind === 'imm') i32[at + word(RECORD.imm)] = operand.value;
-      else if (operand.kind === 'rel') i32[at + word(RECORD.target)] = (next + operand.value) | 0;
+      else if (operand.kind === 'rel') i32[at + word(RECORD.target)] = leadsTo(insn, next, operand.value);
       else if (operand.kind === 'mem' && !strings) {
         const gpr = v + VCPU.gpr;
         i32[at + word(RECORD.base)] = operand.base < 0 ? FAST.zero : gpr + 4 * operand.base;
@@ -335,12 +341,12 @@ export class CodeCache {
     }
   }
 
-  /** A jump that did not know its target's record, within one page: now it does. */
-  patch(from: number, target: number, to: number): void {
+  /** A jump to the EIP `target` that did not know its record, within one page: now it does. */
+  patch(from: number, target: number, csBase: number, to: number): void {
     const at = word(from);
     const { i32 } = this;
-    if (i32[at + word(RECORD.target)] !== target || ((i32[at + word(RECORD.eip)]! ^ target) & ~0xfff) !== 0)
-      return;
+    if (i32[at + word(RECORD.target)] !== target) return;
+    if ((((i32[at + word(RECORD.eip)]! + csBase) ^ (target + csBase)) & ~0xfff) !== 0) return;
     if (i32[at + word(RECORD.handler)] === this.cross) i32[at + word(RECORD.handler)] = this.goto;
     i32[at + word(RECORD.link)] = to;
   }
@@ -377,18 +383,31 @@ function deadFlags(run: readonly Decoded[]): boolean[] {
   return dead;
 }
 
+/** The shape of the instruction at an EIP, undefined where the reference engine is to run it. */
+function keyOf(insn: Insn, eip: number, mode: number): string | undefined {
+  if ((mode & CODE_SMALL) === 0) return shapeKey(insn, (mode & CODE_FLAT) !== 0 ? 'flat' : 'checked');
+  const next = eip + insn.length;
+  const jump = insn.operands.find((operand) => operand.kind === 'rel');
+  const beyond = jump !== undefined && leadsTo(insn, next, jump.value) >>> 0 > SMALL_LIMIT;
+  return beyond || next - 1 > SMALL_LIMIT ? undefined : shapeKey(insn, 'small');
+}
+function leadsTo(insn: Insn, next: number, by: number): number {
+  const to = (next + by) | 0;
+  return insn.opSize === 16 ? to & 0xffff : to;
+}
+
 function registerAt(v: number, operand: Operand & { kind: 'reg' }): number {
   const { reg, size } = operand;
   return v + VCPU.gpr + (size === 8 && reg >= 4 ? (reg - 4) * 4 + 1 : reg * 4);
 }
 
 /** The instruction at an offset of a page; undefined when it reaches beyond the page. */
-function decodeAt(u8: Uint8Array, page: number, offset: number): Insn | undefined {
+function decodeAt(u8: Uint8Array, page: number, offset: number, big: boolean): Insn | undefined {
   let beyond = false;
   const insn = decode((i) => {
     if (offset + i < 4096) return u8[page + offset + i]!;
     beyond = true;
     return 0;
-  }, true);
+  }, big);
   return beyond ? undefined : insn;
 }

@@ -3,8 +3,8 @@
 //
 //   +0       FAST block           words at fixed addresses, so that generated code names them as constants
 //   +4 KiB   code TLBs            256 entries {linear page, map of its records}: where jumps between pages find their target;
-//                                 one each for checked and flat segments, at levels 0-2 and at level 3
-//   +12 KiB  pages                one header for each code page
+//                                 one each for checked and flat segments and for small mode, at levels 0-2 and at level 3
+//   +20 KiB  pages                one header for each code page
 //   +32 KiB  maps                 for each page 4096 u16: number of the record of the instruction at that offset, 0 = not decoded
 //   behind   copies               the bytes each page was decoded from
 //   behind   records              one for each instruction, those of a straight run one behind the other
@@ -88,7 +88,8 @@ const FAST_LAYOUT = layout('FAST', {
   walkRec: 'u32', // record and ticks left of the last walk, and how many there were for the two
   walkLeft: 'u32',
   walks: 'u32',
-  bare: 'u32', // 1: faults go through the guest's own IDT
+  csBase: 'u32', // base of CS: EIPs are offsets, the code TLB knows linear addresses
+  bigOnBare: 'u32', // 1: 32-bit code of the bare machine, where generated code delivers faults through the guest's own IDT
   seg: ['u32', 24], // ES CS SS DS FS GS, FAST_SEG each
 });
 type FastName = Exclude<keyof typeof FAST_LAYOUT, `$${string}`>;
@@ -113,10 +114,11 @@ export const MISS_LEVEL = { present: 0, system: 1, user: 2 } as const;
 export const CODE_TLB = AREA + 4096;
 export const CODE_TLB_ENTRIES = 256;
 export const CODE_TLB_SIZE = CODE_TLB_ENTRIES * 8;
-/** Number of a code TLB: this for flat segments, and that for level 3. */
+/** Number of a code TLB: the sum of these, for flat segments, level 3 and small mode. */
 export const CODE_FLAT = 1,
   CODE_USER = 2,
-  CODE_TLBS = 4;
+  CODE_SMALL = 4,
+  CODE_TLBS = 8;
 
 /** A page of decoded code: valid while the frame has this version and is watched (FRAME_CODE). */
 export const CODE_PAGE = layout('CODE_PAGE', {
@@ -127,7 +129,7 @@ export const CODE_PAGE = layout('CODE_PAGE', {
   version: 'u32',
   changes: 'u32', // how often its code was found changed
   next: 'u32', // next page of the same hash, 0 = none
-  spare: 'u32',
+  csBase: 'u32',
 });
 export const PAGES = CODE_TLB + CODE_TLBS * CODE_TLB_SIZE;
 export const MAX_PAGES = 256;

@@ -52,28 +52,17 @@ class PooledBody extends FunctionBody {
   }
 }
 
-/** What the description of a shape turned out to need; thrown away but for that. */
-interface Trial {
-  readonly writesFlags: boolean;
-  readonly usesFixedSegments: boolean;
-}
-
-function emitSequence(f: FunctionBody, ends: Ends, shapes: readonly Shape[], dead = false): Trial {
-  let writesFlags = false,
-    usesFixedSegments = false;
+function emitSequence(f: FunctionBody, ends: Ends, shapes: readonly Shape[], dead = false): void {
   let before: InterpreterBuilder | undefined;
   shapes.forEach((shape, i) => {
     const at = i * RECORD.$size;
-    const b = new InterpreterBuilder(shape.insn, f, ends, at, shape.flat, before?.lastFlags);
+    const b = new InterpreterBuilder(shape.insn, f, ends, at, shape.mode, before?.lastFlags);
     const args = b.args(shape.entry.access);
     shape.entry.run(b, ...args);
     b.deadFlags = dead && i === shapes.length - 1;
     b.finish(i === shapes.length - 1);
-    writesFlags ||= b.writesFlags;
-    usesFixedSegments ||= b.usesFixedSegments;
     before = b;
   });
-  return { writesFlags, usesFixedSegments };
 }
 
 /** How a handler ends that is a function of its own: everything goes through the FAST words; the result says where to go on. */
@@ -156,7 +145,7 @@ function systemFunction(
   functions: SystemFunctions,
 ): { readonly body: FunctionBody; readonly endsRun: boolean } {
   const body = new FunctionBody(HANDLER_PARAMS, [I32]);
-  const b = new SystemBuilder(shape.insn, body, functionEnds(body), shape.flat, functions);
+  const b = new SystemBuilder(shape.insn, body, functionEnds(body), shape.mode, functions);
   b.prepareEip();
   shape.entry.run(b, ...b.args(shape.entry.access));
   b.finish(true);
@@ -167,7 +156,7 @@ function systemFunction(
 /** The function that delivers a fault: no instruction, but the description's own way into a handler. */
 function faultFunction(withCode: boolean, shape: Shape, functions: SystemFunctions): FunctionBody {
   const body = new FunctionBody(HANDLER_PARAMS, [I32]);
-  const b = new SystemBuilder(shape.insn, body, functionEnds(body), true, functions);
+  const b = new SystemBuilder(shape.insn, body, functionEnds(body), 'flat', functions);
   b.prepareEip();
   const word = (address: number): WasmValue => b.fastWord(address);
   const code = withCode ? word(FAST.code) : undefined;
@@ -180,11 +169,11 @@ function faultFunction(withCode: boolean, shape: Shape, functions: SystemFunctio
   return body;
 }
 
-function handlerFunction(shape: Shape): { readonly body: FunctionBody; readonly trial: Trial } {
+function handlerFunction(shape: Shape): FunctionBody {
   const body = new FunctionBody(HANDLER_PARAMS, [I32]);
-  const trial = emitSequence(body, functionEnds(body), [shape]);
+  emitSequence(body, functionEnds(body), [shape]);
   body.op('unreachable');
-  return { body, trial };
+  return body;
 }
 
 // ---- The loop ------------------------------------------------------------------------------------------
@@ -249,20 +238,22 @@ function inlineEnds(f: FunctionBody, labels: Labels, target: number): Ends {
 
 /** Finds the record of EIP `target` through the code TLB, and goes on there; falls through when it is not known. */
 function emitLookup(f: PooledBody, labels: Labels, target: number): void {
-  const entry = f.local(I32),
+  const lin = f.local(I32),
+    entry = f.local(I32),
     index = f.local(I32);
   const unknown = f.begin('block');
-  f.get(target)
+  f.get(target).const32(0).memory('i32.load', 2, FAST.csBase).op('i32.add').set(lin);
+  f.get(lin)
     .const32(9)
     .op('i32.shr_u')
     .const32((CODE_TLB_ENTRIES - 1) * 8)
     .op('i32.and');
   f.const32(0).memory('i32.load', 2, FAST.codeTable).op('i32.add').set(entry);
-  f.get(entry).memory('i32.load', 2, 0).get(target).const32(-4096).op('i32.and');
+  f.get(entry).memory('i32.load', 2, 0).get(lin).const32(-4096).op('i32.and');
   f.op('i32.ne').branch('br_if', unknown);
   f.get(entry)
     .memory('i32.load', 2, 4)
-    .get(target)
+    .get(lin)
     .const32(4095)
     .op('i32.and')
     .const32(1)
@@ -340,7 +331,7 @@ function emitFault(
 ): void {
   f.const32(LEFT.fault).set(reason);
   f.get(REC).const32(FAULT_RECORD).op('i32.eq');
-  f.const32(0).memory('i32.load', 2, FAST.bare).op('i32.eqz').op('i32.or').branch('br_if', labels.exit);
+  f.const32(0).memory('i32.load', 2, FAST.bigOnBare).op('i32.eqz').op('i32.or').branch('br_if', labels.exit);
   f.get(LEFT_TICKS).get(REC).memory('i32.load', 2, RECORD.rest).op('i32.add').const32(1).op('i32.sub');
   f.set(LEFT_TICKS);
   const put = (field: number, value: () => void): void => {
@@ -493,6 +484,70 @@ function sequenceCases(keys: readonly string[], shapeOf: (key: string) => Shape 
   return cases;
 }
 
+/** What became of the shapes. */
+interface Handlers {
+  readonly plain: ReadonlyMap<string, { readonly shape: Shape; readonly body: FunctionBody }>;
+  readonly system: readonly {
+    readonly key: string;
+    readonly body: FunctionBody;
+    readonly endsRun: boolean;
+  }[];
+  /** Keys whose function would be the same as that of another key. */
+  readonly aliases: ReadonlyMap<string, string>;
+  readonly refused: ReadonlyMap<string, string>;
+}
+
+/** Runs every description through the builders. */
+function makeHandlers(functions: SystemFunctions): Handlers {
+  const plain = new Map<string, { readonly shape: Shape; readonly body: FunctionBody }>();
+  const system: { readonly key: string; readonly body: FunctionBody; readonly endsRun: boolean }[] = [];
+  const aliases = new Map<string, string>(),
+    refused = new Map<string, string>(),
+    keyOfCode = new Map<string, string>();
+  /** True the first time there is such code; else the key becomes an alias. Flat shapes stand for themselves: sequences name them. */
+  const isNew = (key: string, { mode }: Shape, { code, locals }: FunctionBody): boolean => {
+    const text = `${locals.join()} ${code.join()}`;
+    const known = keyOfCode.get(text);
+    if (known === undefined) keyOfCode.set(text, key);
+    else if (mode !== 'flat') aliases.set(key, known);
+    return known === undefined || mode === 'flat';
+  };
+  for (const shape of allShapes()) {
+    try {
+      const body = handlerFunction(shape);
+      if (isNew(shape.key, shape, body)) plain.set(shape.key, { shape, body });
+    } catch (error) {
+      if (!(error instanceof NotCoveredError)) throw error;
+      if (!SYSTEM_SEMANTICS.has(shape.insn.form.semantics)) {
+        refused.set(shape.key, error.message);
+        continue;
+      }
+      try {
+        const key = bareKey(shape.key),
+          made = systemFunction(shape, functions);
+        if (isNew(key, shape, made.body)) system.push({ key, ...made });
+      } catch (again) {
+        if (!(again instanceof NotCoveredError)) throw again;
+        refused.set(shape.key, again.message);
+      }
+    }
+  }
+  return { plain, system, aliases, refused };
+}
+
+/** The cases of the loop: those that stand for no instruction, the frequent shapes, and sequences of them. */
+function loopCases(plain: Handlers['plain']): Case[] {
+  const cases: Case[] = [STEP, GOTO, CROSS, BEHIND].map((key) => ({ key, shapes: [], dead: false }));
+  for (const { shape } of plain.values()) {
+    if (!isFrequent(shape.key)) continue;
+    cases.push({ key: shape.key, shapes: [shape], dead: false });
+    if (hasDeadCase(shape.key))
+      cases.push({ key: sequenceKey([shape.key], true), shapes: [shape], dead: true });
+  }
+  for (const keys of SEQUENCES) cases.push(...sequenceCases(keys, (key) => plain.get(key)?.shape));
+  return cases;
+}
+
 /** Makes the module for a shared or an ordinary memory. */
 export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
   const module = new WasmModule();
@@ -511,60 +566,28 @@ export function interpreterModule(kind: 'shared' | 'fixed'): InterpreterModule {
     arm: module.define(armFunction()),
     behind: module.define(behindFunction()),
   };
-  const refused = new Map<string, string>();
-  const system: { readonly key: string; readonly body: FunctionBody; readonly endsRun: boolean }[] = [];
-  const made = new Map<string, { readonly shape: Shape; readonly body: FunctionBody }>();
-  const aliases: string[] = [];
-  for (const shape of allShapes()) {
-    try {
-      const { body, trial } = handlerFunction(shape);
-      if (!shape.flat && !trial.usesFixedSegments && made.has(shape.key.slice(1))) aliases.push(shape.key);
-      else made.set(shape.key, { shape, body });
-    } catch (error) {
-      if (!(error instanceof NotCoveredError)) throw error;
-      if (!SYSTEM_SEMANTICS.has(shape.insn.form.semantics)) {
-        refused.set(shape.key, error.message);
-        continue;
-      }
-      try {
-        system.push({ key: bareKey(shape.key), ...systemFunction(shape, functions) });
-      } catch (again) {
-        if (!(again instanceof NotCoveredError)) throw again;
-        refused.set(shape.key, again.message);
-      }
-    }
-  }
-  const cases: Case[] = [STEP, GOTO, CROSS, BEHIND].map((key) => ({ key, shapes: [], dead: false }));
-  for (const { shape } of made.values()) {
-    if (!isFrequent(shape.key)) continue;
-    cases.push({ key: shape.key, shapes: [shape], dead: false });
-    if (hasDeadCase(shape.key))
-      cases.push({ key: sequenceKey([shape.key], true), shapes: [shape], dead: true });
-  }
-  for (const keys of SEQUENCES) cases.push(...sequenceCases(keys, (key) => made.get(key)?.shape));
+  const { plain, system, aliases, refused } = makeHandlers(functions);
+  const cases = loopCases(plain);
   const handlers: Record<string, number> = {};
   cases.forEach(({ key }, i) => {
     handlers[key] = i;
   });
   const type = module.type(HANDLER_PARAMS, [I32]);
-  for (const [key, { body }] of made) {
-    if (key in handlers) continue;
-    handlers[key] = cases.length + module.addToTable(module.define(body));
-  }
+  const define = (key: string, body: FunctionBody): number =>
+    (handlers[key] = cases.length + module.addToTable(module.define(body)));
+  for (const [key, { body }] of plain) if (!(key in handlers)) define(key, body);
+  const one = plain.get('nop o32')!.shape;
+  const without = define(FAULT, faultFunction(false, one, functions)),
+    withCode = define(FAULT_CODE, faultFunction(true, one, functions));
   const ending: number[] = [];
-  const plain = made.get('nop o32')!.shape;
-  for (const key of [FAULT, FAULT_CODE])
-    handlers[key] =
-      cases.length + module.addToTable(module.define(faultFunction(key === FAULT_CODE, plain, functions)));
   for (const { key, body, endsRun } of system) {
-    handlers[key] = cases.length + module.addToTable(module.define(body));
-    if (endsRun) ending.push(handlers[key]);
+    const handler = define(key, body);
+    if (endsRun) ending.push(handler);
   }
-  for (const key of aliases) handlers[key] = handlers[key.slice(1)]!;
-  const faultHandlers = { withCode: handlers[FAULT_CODE]!, without: handlers[FAULT]! };
-  module.define(loopFunction(cases, type, faultHandlers, loopFunctions), 'run');
+  for (const [key, known] of aliases) handlers[key] = handlers[known]!;
+  module.define(loopFunction(cases, type, { withCode, without }, loopFunctions), 'run');
   module.addCustom(TABLE_SECTION, [
     ...new TextEncoder().encode(JSON.stringify({ handlers, ending } satisfies HandlerTable)),
   ]);
-  return { bytes: module.encode(), refused, inlined: cases.length, functions: made.size };
+  return { bytes: module.encode(), refused, inlined: cases.length, functions: plain.size };
 }

@@ -100,6 +100,7 @@ export function settleFunction(): FunctionBody {
   state(VCPU.eflags).const32(WATCHING).op('i32.and');
   state(VCPU.intr).op('i32.or');
   fast(FAST.shadow).op('i32.or');
+  fast(FAST.bigOnBare).op('i32.eqz').op('i32.or');
   segment(CS, SEGREG.base).op('i32.or');
   segment(CS, SEGREG.limit).const32(-1).op('i32.xor').op('i32.or');
   leaveIf();

@@ -13,6 +13,7 @@ import { type FunctionBody, I32 } from '../isa/wasm-emit.ts';
 import { type Ends, InterpreterBuilder, LOADS, STORES } from './interpreter-builder.ts';
 import { LEFT_TICKS, NotCoveredError, REC, V } from './interpreter-flags.ts';
 import { FAST, MISS_LEVEL, RECORD } from './interpreter-layout.ts';
+import type { Mode } from './interpreter-shapes.ts';
 import { EFLAGS_AC, EFLAGS_IF, EFLAGS_NT, EFLAGS_RF, EFLAGS_TF, EFLAGS_VM, SEGREG, VCPU } from './vcpu.ts';
 
 const ESP: Gpr = 4;
@@ -72,8 +73,8 @@ export class SystemBuilder extends InterpreterBuilder {
   private attends = false;
   private eipOut = -1;
 
-  constructor(insn: Insn, f: FunctionBody, ends: Ends, flat: boolean, functions: SystemFunctions) {
-    super(insn, f, ends, 0, flat);
+  constructor(insn: Insn, f: FunctionBody, ends: Ends, mode: Mode, functions: SystemFunctions) {
+    super(insn, f, ends, 0, mode);
     this.functions = functions;
   }
 

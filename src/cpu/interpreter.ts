@@ -5,13 +5,14 @@
 // Ticks: a run's ticks are taken when it is entered and given back where it is left early, so no handler counts. What remains of the
 // budget when it is less than the next run is stepped.
 
-import { DS, ES, type Seg, SS } from '../isa/types.ts';
+import { CS, DS, ES, type Seg, SS } from '../isa/types.ts';
 import { CTL, FRAME_CLEAN, FRAME_CODE, FRAME_TABLE } from '../memory/frames.ts';
 import { CONTROL, RAM_BASE } from '../memory/map.ts';
 import type { EngineName, Platform } from './engine.ts';
 import { CodeCache } from './interpreter-code.ts';
 import {
   CODE_FLAT,
+  CODE_SMALL,
   CODE_TLB,
   CODE_TLB_SIZE,
   CODE_USER,
@@ -23,6 +24,7 @@ import {
   RECORD,
 } from './interpreter-layout.ts';
 import { FAULT, FAULT_CODE, type HandlerTable, STEP, TABLE_SECTION } from './interpreter-names.ts';
+import { SMALL_LIMIT } from './interpreter-shapes.ts';
 import { NO_PAGE } from './reference-memory.ts';
 import { ReferenceEngine } from './reference.ts';
 import { pageOfEntry } from './table-frames.ts';
@@ -98,6 +100,8 @@ export class InterpreterEngine extends ReferenceEngine {
   /** Segment registers as the engine's own fields have them. */
   private readonly noted = new Int32Array(24);
   private flatMode = false;
+  /** The code about to run is 16-bit code: see suitable. */
+  private small = false;
   /** Ticks the stretch under way may use, from what has been counted on. */
   private granted = 0;
   /** Frame of the page table that the next instruction stores to, -1 for none, and where in it. */
@@ -174,7 +178,7 @@ export class InterpreterEngine extends ReferenceEngine {
         if (this.i32[this.intrAt] !== 0 && this.attend()) return;
         if (this.suitable()) {
           rec = this.recordHere();
-          if (from !== 0 && rec !== 0) this.code.patch(from, this.ip, rec);
+          if (from !== 0 && rec !== 0) this.code.patch(from, this.ip, this.csBase, rec);
           from = 0;
         }
       }
@@ -210,12 +214,23 @@ export class InterpreterEngine extends ReferenceEngine {
     }
   }
 
-  /** Whether generated code may run: 32-bit code in a flat CS, a 32-bit stack, nothing that watches single instructions. */
+  /**
+   * Whether generated code may run: 32-bit code in a flat CS with a 32-bit stack, or 16-bit code in 64 KiB with a 16-bit stack (small
+   * mode); nothing that watches single instructions.
+   */
   private suitable(): boolean {
-    if (!this.csD || !this.csFlat || this.csBase !== 0 || !this.stackBig || this.shadowed !== 0) return false;
+    if (this.shadowed !== 0) return false;
+    if (this.csD) {
+      if (!this.csFlat || this.csBase !== 0 || !this.stackBig) return false;
+      this.small = false;
+    } else {
+      if (this.stackBig || this.i32[this.segAt + CS * 4 + 2] !== SMALL_LIMIT) return false;
+      this.small = true;
+    }
     const flags = this.i32[this.flagsAt]!;
     if ((flags & (EFLAGS_TF | EFLAGS_RF | EFLAGS_VM | EFLAGS_AC)) !== 0) {
-      if ((flags & (EFLAGS_TF | EFLAGS_RF | EFLAGS_VM)) !== 0) return false;
+      if ((flags & (EFLAGS_TF | EFLAGS_RF)) !== 0) return false;
+      if ((flags & EFLAGS_VM) !== 0 && !this.small) return false;
       if (this.user && (this.i32[word(this.v + VCPU.cr0)]! & CR0_AM) !== 0) return false;
     }
     return (this.i32[word(this.v + VCPU.dr + 28)]! & DR7_ENABLE) === 0;
@@ -224,14 +239,16 @@ export class InterpreterEngine extends ReferenceEngine {
   /** The record of the instruction at EIP, 0 when generated code cannot run it. Throws FAULT when it cannot be fetched. */
   private recordHere(): number {
     this.refresh();
-    const known = this.code.known(this.ip);
+    const lin = (this.csBase + this.ip) | 0;
+    const known = this.code.known(lin);
     if (known !== 0) return known;
-    const host = this.hostExecute(this.ip);
+    if (this.small && this.ip >>> 0 > SMALL_LIMIT) return 0;
+    const host = this.hostExecute(lin);
     if (host < 0) return 0;
     const mfn = (host - RAM_BASE) >>> 12;
     if (this.code.watch(mfn)) this.validate();
     this.refresh();
-    return this.code.find(this.ip, mfn, this.v, this.flatMode);
+    return this.code.find(lin, this.csBase, mfn, this.v, this.codeMode);
   }
 
   /** Drops translations of code that were made under other conditions. */
@@ -248,7 +265,6 @@ export class InterpreterEngine extends ReferenceEngine {
       this.segmentsMoved = ALL_SEGMENTS;
       i32[word(FAST.v)] = v;
       i32[word(FAST.mode)] = -1;
-      i32[word(FAST.bare)] = this.pv ? 0 : 1;
       i32[word(FAST.tlbSeen)] = tlbSeenAt(v);
       i32[word(FAST.systemRead)] = 4 * tlbTable(v, READ, false);
       i32[word(FAST.systemWrite)] = 4 * tlbTable(v, WRITE, false);
@@ -256,13 +272,18 @@ export class InterpreterEngine extends ReferenceEngine {
       i32[word(FAST.userWrite)] = 4 * tlbTable(v, WRITE, true);
     }
     if (this.segmentsMoved !== 0) this.noteSegments();
-    const mode = (this.flatMode ? CODE_FLAT : 0) | (this.user ? CODE_USER : 0);
-    if (i32[MODE_SEEN] !== (mode | (this.cpl << 2))) {
-      i32[MODE_SEEN] = mode | (this.cpl << 2);
+    const mode = this.codeMode;
+    if (i32[MODE_SEEN] !== (mode | (this.cpl << 3))) {
+      i32[MODE_SEEN] = mode | (this.cpl << 3);
+      i32[word(FAST.bigOnBare)] = this.pv || this.small ? 0 : 1;
       i32[word(FAST.cpl)] = this.cpl;
       i32[word(FAST.readTable)] = i32[word(this.user ? FAST.userRead : FAST.systemRead)]!;
       i32[word(FAST.writeTable)] = i32[word(this.user ? FAST.userWrite : FAST.systemWrite)]!;
       i32[word(FAST.codeTable)] = CODE_TLB + mode * CODE_TLB_SIZE;
+    }
+    if (i32[word(FAST.csBase)] !== this.csBase) {
+      i32[word(FAST.csBase)] = this.csBase;
+      stale = true;
     }
     const at = word(v);
     if (
@@ -286,6 +307,11 @@ export class InterpreterEngine extends ReferenceEngine {
     i32[word(FAST.frames)] = all;
   }
 
+  /** Number of the code TLB to be used, which says what its records take for granted. */
+  private get codeMode(): number {
+    const user = this.user ? CODE_USER : 0;
+    return user | (this.small ? CODE_SMALL : this.flatMode ? CODE_FLAT : 0);
+  }
   /** Machine frames that are physical pages of the same number, for reading and for writing: below 1 MiB, and in all. */
   private plainFrames(): readonly [number, number] {
     const { nrFrames } = this.m;
@@ -412,7 +438,7 @@ export class InterpreterEngine extends ReferenceEngine {
    */
   private deliverHere(): boolean {
     const { i32 } = this;
-    if (this.pv) return false;
+    if (this.pv || this.small) return false;
     if (i32[word(FAST.vector)] === VECTOR_PF) i32[word(this.v + VCPU.cr2)] = this.pageFaultAt;
     const rec = word(FAULT_RECORD);
     i32[rec] = i32[word(FAST.hasCode)] !== 0 ? this.faultCodeHandler : this.faultHandler;
