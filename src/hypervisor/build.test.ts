@@ -125,6 +125,18 @@ describe('a new domain', () => {
     expect([0, 3, 4, 13, 14, 0x21, 0x80, 0x82].map(dpl)).toEqual([0, 3, 3, 0, 0, 0, 0, 1]);
     for (let i = 0; i < 256; i++) expect(b.frames.read32(idt + 8 * i) >>> 16).toBe(0xe008);
   });
+  it('has the assist for L3 tables above 4 GiB if its image asks for it', () => {
+    for (const [pae, assists] of [
+      ['yes', 8],
+      ['bimodal', 8],
+      ['plain', 0],
+    ] as const) {
+      const b = bench();
+      const { d } = domainOf(b, [], { image: kernel([], { pae }) });
+      expect(b.x.m.r32(d + DOMAIN.vmAssist), pae).toBe(assists);
+    }
+  });
+
   it('has connected ports when there is a service domain, which guests know as 0', () => {
     const b = bench();
     expect(resolveDomid(b.x, 0)).toBe(0);

@@ -260,7 +260,8 @@ function construct(x: Xen, d: number, config: DomainConfig, l: DomainLayout): vo
   m.w32(d + DOMAIN.virtBase, l.virtBase);
   m.w32(d + DOMAIN.nrPages, l.nrPages);
   m.w32(d + DOMAIN.memoryMapPages, l.nrPages + SLACK_PAGES);
-  if (config.image.pae !== 'no') m.w32(d + DOMAIN.vmAssist, VMASST_PAE_EXTENDED_CR3);
+  const extendedCr3 = config.image.pae === 'yes' || config.image.pae === 'bimodal';
+  if (extendedCr3) m.w32(d + DOMAIN.vmAssist, VMASST_PAE_EXTENDED_CR3);
   loadImage(b);
   writeHypercallPage(b);
   writeP2m(b);

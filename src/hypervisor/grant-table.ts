@@ -114,8 +114,9 @@ function target(x: Xen, v: number, domid: number): { readonly d: number; readonl
     : { d: 0, status: GNTST.permission_denied };
 }
 
-/** {dom u16, nr_frames u32 +4, status s16 +8, frame_list* +12}. C64 refuses a list that reaches the hypervisor before it does anything. */
+/** {dom u16, nr_frames u32 +4, status s16 +8, frame_list* +12}. C64 refuses a list that reaches the hypervisor before it does anything; none at all is nothing to translate. */
 function setupTable(x: Xen, v: number, at: number, count: number): number {
+  if (count === 0) return 0;
   if (!x.check('grant.single', count === 1, count)) return -ERRNO.EINVAL;
   const bytes = copyFromGuest(x, v, at, 16);
   if (!bytes) return unreadable(x, at, 16);
@@ -194,6 +195,7 @@ function getVersion(x: Xen, v: number, at: number): number {
 
 /** {nr_frames u32, dom u16 +4, status s16 +6, frame_list* +8}: version 1 has no status frames. */
 function getStatusFrames(x: Xen, v: number, at: number, count: number): number {
+  if (count === 0) return 0;
   if (!x.check('grant.single', count === 1, count)) return -ERRNO.EINVAL;
   const bytes = copyFromGuest(x, v, at, 12);
   if (!bytes) return unreadable(x, at, 12);

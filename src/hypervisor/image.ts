@@ -16,7 +16,8 @@ export interface KernelImage {
   readonly end: number;
   /** Virtual address of the hypercall transfer page, undefined when the image asks for none. */
   readonly hypercallPage: number | undefined;
-  readonly pae: 'no' | 'yes' | 'bimodal';
+  /** plain: PAE with L3 tables below 4 GiB only, unless the kernel asks for more by vm_assist. */
+  readonly pae: 'no' | 'plain' | 'yes' | 'bimodal';
   readonly features: readonly string[];
   readonly requiredFeatures: readonly string[];
   /** XENFEAT_* bits of submap 0 the kernel says it can live with (note SUPPORTED_FEATURES). */

@@ -1,4 +1,5 @@
-// xen_version: who the hypervisor is. Every output buffer is zero before anything is written into it.
+// xen_version: who the hypervisor is. Every output buffer is zero before anything is written into it. The commands with buffers of variable
+// length (11 to 14) came after 4.17.
 
 import { ERRNO } from './abi/errno.ts';
 import { copyFromGuest, copyToGuest, fields, HYPERVISOR_VIRT_START } from './guest-access.ts';
@@ -28,10 +29,6 @@ const CMD = {
   guestHandle: 8,
   commandline: 9,
   buildId: 10,
-  extraversion2: 11,
-  capabilities2: 12,
-  changeset2: 13,
-  commandline2: 14,
 } as const;
 
 /** XENFEAT_* bits of submap 0 for a PV guest of 4.17. */
@@ -76,19 +73,6 @@ function getFeatures(x: Xen, v: number, arg: number): number {
   return put(x, v, arg, bytes);
 }
 
-/** Variable buffers {len, buf…}: NULL asks for the size; the string goes without its NUL. */
-function varbuf(x: Xen, v: number, arg: number, text: string): number {
-  if (arg === 0) return text.length;
-  const header = copyFromGuest(x, v, arg, 4);
-  if (!x.check('version.readable', header !== null, arg) || !header) return -ERRNO.EFAULT;
-  const room = fields(header).getUint32(0, true);
-  if (!x.check('version.room', room >= text.length, room, text.length)) return -ERRNO.ENOBUFS;
-  const bytes = new Uint8Array(text.length);
-  for (let i = 0; i < text.length; i++) bytes[i] = text.charCodeAt(i);
-  const result = put(x, v, (arg + 4) >>> 0, bytes);
-  return result === 0 ? text.length : result;
-}
-
 function compileInfo(): Uint8Array {
   const out = new Uint8Array(144);
   ascii(COMPILER, 0, 0, out);
@@ -127,14 +111,6 @@ export const doXenVersion: HypercallHandler = (x, v, [cmd, arg]) => {
       if (!x.check('version.privilege', privileged, cmd)) return -ERRNO.EPERM;
       x.check('version.build-id', false);
       return -ERRNO.ENODATA;
-    case CMD.extraversion2:
-      return varbuf(x, v, arg, EXTRAVERSION);
-    case CMD.capabilities2:
-      return varbuf(x, v, arg, CAPABILITIES);
-    case CMD.changeset2:
-      return varbuf(x, v, arg, CHANGESET);
-    case CMD.commandline2:
-      return x.check('version.privilege', privileged, cmd) ? varbuf(x, v, arg, COMMANDLINE) : -ERRNO.EPERM;
     default:
       x.check('version.command', false, cmd);
       return -ERRNO.ENOSYS;

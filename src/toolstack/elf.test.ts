@@ -115,6 +115,17 @@ describe('parameters of a kernel', () => {
       expect(image.segments[0]!.bytes).toEqual(new Uint8Array(16).fill(0x90));
     }
   });
+  it('allow L3 tables above 4 GiB by the note "yes", and in __xen_guest only by "yes[extended-cr3]"', () => {
+    const pae = (value: string): string =>
+      parseKernel(
+        makeElf({
+          where: 'xen_guest',
+          legacy: `GUEST_OS=linux,XEN_VER=xen-3.0,VIRT_BASE=0xC0000000,ELF_PADDR_OFFSET=0xC0000000,PAE=${value},LOADER=generic`,
+        }),
+      ).pae;
+    expect(['yes[extended-cr3]', 'yes', 'yes[other]'].map(pae)).toEqual(['yes', 'plain', 'plain']);
+    expect(() => pae('no')).toThrow(ImageError);
+  });
   it('shift addresses by VIRT_BASE - PADDR_OFFSET', () => {
     const notes = [...STANDARD.filter((n) => n.type !== 4), { type: 4, desc: num(0) }];
     expect(parseKernel(makeElf({ notes, paddr: 0x100000, entry: 0xc0100004 }))).toMatchObject({

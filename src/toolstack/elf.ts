@@ -96,6 +96,11 @@ function keepNote(
   }
 }
 
+/** In the legacy string "yes" alone does not allow L3 tables above 4 GiB, which the note's "yes" does. */
+const PLAIN_PAE = 'yes, not extended';
+const legacyPae = (value: string): string =>
+  value === 'yes[extended-cr3]' ? 'yes' : value.startsWith('yes') ? PLAIN_PAE : value;
+
 /** The legacy section: KEY=VALUE,KEY=VALUE… */
 function legacySection(text: string, into: Found): void {
   const number: Readonly<Record<string, number>> = {
@@ -130,7 +135,7 @@ function legacySection(text: string, into: Found): void {
     }
     if (s !== undefined) into.strings.set(s, value);
     if (key === 'BSD_SYMTAB') into.strings.set(NOTE.BSD_SYMTAB, 'yes');
-    if (key === 'PAE') into.strings.set(NOTE.PAE_MODE, value.startsWith('yes') ? 'yes' : value);
+    if (key === 'PAE') into.strings.set(NOTE.PAE_MODE, legacyPae(value));
   }
   const base = into.numbers.get(NOTE.VIRT_BASE) ?? 0;
   const page = into.numbers.get(NOTE.HYPERCALL_PAGE);
@@ -194,6 +199,7 @@ function checkKind(f: Found): KernelImage['pae'] {
     });
   }
   const pae = f.strings.get(NOTE.PAE_MODE) ?? '';
+  if (pae === PLAIN_PAE) return 'plain';
   if (pae.includes('bimodal')) return 'bimodal';
   if (pae.startsWith('yes')) return 'yes';
   return refuse({
