@@ -19,6 +19,7 @@ import { buildDomain } from './build.ts';
 import { destroyDomain, unpauseDomain } from './domain.ts';
 import { copyFromGuest, copyToGuest, fields } from './guest-access.ts';
 import { callOf, handlers, type Call, CODE, STACK, type Wish, wishes } from './hostile-calls-testing.ts';
+import { escaped, WILD, wildCode, wildFrame } from './hostile-code-testing.ts';
 import { hypercallName } from './hypercalls.ts';
 import { ACT } from './rules.ts';
 import { wake } from './run-queue.ts';
@@ -35,7 +36,12 @@ const INSTRUCTIONS = [
   [0x66, 0x89, 0x07],
   [0xf0, 0x09, 0x07],
 ];
-const IMAGE = INSTRUCTIONS.flatMap((bytes) => [...bytes, ...Array<number>(16 - bytes.length).fill(0x90)]);
+/** Behind them, where its handlers begin: JMP to itself. */
+const IMAGE = [
+  ...INSTRUCTIONS.flatMap((bytes) => [...bytes, ...Array<number>(16 - bytes.length).fill(0x90)]),
+  0xeb,
+  0xfe,
+];
 /** 16 MiB of machine memory: room for two guests, some slack, and for running out. */
 const MACHINE_MIB = 32,
   GUEST_MIB = 5;
@@ -44,6 +50,7 @@ const LIFE = 20_000,
   PATIENCE = 50;
 /** Calls after which the guest gives itself handlers again: without them it dies of its first fault. */
 const REARM = 16;
+const IRET = 23;
 /** Its answer is whatever the guest has stored. */
 const VALUE = 'get_debugreg';
 /** Which word of a grant_table_op is the number of elements. */
@@ -59,6 +66,9 @@ export interface Report {
   stores: number;
   /** Of these, stores to live page tables that Xen carried out. */
   tableStores: number;
+  /** Times that a guest ran code of its own, and the ticks of the machine meanwhile. */
+  wild: number;
+  wildTicks: number;
   domains: number;
   crashes: number;
   audits: number;
@@ -86,6 +96,8 @@ export class Hostile {
     refused: 0,
     stores: 0,
     tableStores: 0,
+    wild: 0,
+    wildTicks: 0,
     domains: 0,
     crashes: 0,
     audits: 0,
@@ -123,6 +135,61 @@ export class Hostile {
       this.step();
       if (report.calls !== before && report.calls % 1000 === 0) this.audit();
     }
+  }
+
+  /** Runs `rounds` times what a hostile guest has written for itself, in whatever context; some calls in between, an audit now and then. */
+  wander(rounds: number): void {
+    const { report } = this;
+    for (let round = 1; round <= rounds && report.problems.length === 0; round++) {
+      for (let i = 0; i < 4; i++) this.step();
+      const armed = this.nextGuest();
+      if (armed) this.call(armed, handlers(this.random(3)));
+      this.letLoose(this.nextGuest());
+      if (round % 25 === 0) this.audit();
+    }
+  }
+
+  /** Lets the machine run until a guest is about to. */
+  private nextGuest(): Guest | undefined {
+    const { x, m, supervisor } = this.machine;
+    for (let patience = 1000; patience > 0; patience--) {
+      this.replace();
+      const v = supervisor.schedule();
+      const g = this.guests.get(v === 0 ? 0 : x.domainOf(v));
+      if (g && m.r32(HEADER + MACHINE.deliver) === 0) return g;
+      if (g) {
+        m.w32(HEADER + MACHINE.deliver, 0);
+        supervisor.deliver(v);
+      } else if (this.advance() === 'waiting') for (const other of this.guests.values()) wake(x, other.v);
+    }
+    this.complain('no guest ever runs again');
+    return undefined;
+  }
+
+  private letLoose(g: Guest | undefined): void {
+    if (!g) return;
+    const { x, m } = this.machine;
+    const w = g.wish;
+    const words = (at: number, list: readonly number[]): boolean =>
+      copyToGuest(x, g.v, at, new Uint8Array(Uint32Array.from(list).buffer));
+    const frame = STACK - 512;
+    if (!copyToGuest(x, g.v, WILD, Uint8Array.from(wildCode(w))) || !words(frame, wildFrame(w))) {
+      g.deaf++;
+      return;
+    }
+    this.ready(g.v, CODE);
+    m.w32(g.v + GPR(0), IRET);
+    m.w32(g.v + GPR(4), frame);
+    for (const n of [1, 2, 3, 5, 6, 7])
+      m.w32(g.v + GPR(n), w.pick(w.small(), w.pointer(), w.mfn(), w.word()));
+    for (let left = 1 + this.random(96); left > 0; left--) {
+      this.advance();
+      this.report.wildTicks++;
+      if (m.r32(g.d + DOMAIN.state) > DOMAIN_STATE.running) break;
+      const why = escaped(x, g.v);
+      if (why !== undefined) return this.complain(why);
+    }
+    this.report.wild++;
   }
 
   audit(): void {
@@ -237,9 +304,8 @@ export class Hostile {
   }
 
   /** One hypercall. */
-  private call(g: Guest): void {
+  private call(g: Guest, c: Call = g.calls % REARM === 0 ? handlers(g.calls / REARM) : callOf(g.wish)): void {
     const { x, m } = this.machine;
-    const c = g.calls % REARM === 0 ? handlers(g.calls / REARM) : callOf(g.wish);
     let heard = true;
     for (const { at, words } of c.memory)
       heard = copyToGuest(x, g.v, at, new Uint8Array(Uint32Array.from(words).buffer)) && heard;
