@@ -2,6 +2,7 @@
 
 import { expect, type Locator, test } from '@playwright/test';
 import { PANELS } from '../src/ui/panels/definitions.ts';
+import { dropFile } from './support/drop.ts';
 import { freshPage, Lab, LANGS } from './support/lab.ts';
 import { symbolOf, tourOf } from './support/tour.ts';
 
@@ -92,6 +93,38 @@ test('behind the last instruction stands data, not code that nobody wrote', asyn
   const after = (await listing.innerText()).split(/\bret\b/).at(-1)!;
   expect(after).not.toMatch(/\badd byte\b|\bouts|\barpl\b|\bgs\b/);
   await expect(listing).toContainText(/times \d+ db 0|db "/);
+});
+
+test('the trap log names hypercalls, and keeps their outcome where there is little room', async ({
+  page,
+}) => {
+  const lab = await Lab.open(page, 'ping');
+  await lab.guided();
+  await page.keyboard.press('v');
+  const views = page.getByRole('dialog', { name: lab.t('addView') });
+  await views.getByRole('button', { name: 'Trap log' }).click();
+  await page.keyboard.press('Escape');
+  await page.setViewportSize({ width: 1000, height: 720 });
+  await lab.moves(() => page.keyboard.press('t'));
+  const log = lab.region('traplog');
+  const enter = (await lab.records()).find((r) => r.type === 'hypercall')!;
+  expect(enter.aux).toBe(14); // update_va_mapping
+  await expect(log.getByRole('row').first()).toContainText('update_va');
+  const outcome = log.getByText(lab.t('outcome_served')).first();
+  const box = (await outcome.boundingBox())!,
+    frame = (await log.boundingBox())!;
+  expect(frame.width).toBeLessThan(400);
+  expect(box.x + box.width).toBeLessThanOrEqual(frame.x + frame.width);
+});
+
+test('a text file is called what it is', async ({ page }) => {
+  const lab = await Lab.open(page, 'hello');
+  await dropFile(page, 'kernel.c', Buffer.from('int main(void) { return 0; }'));
+  const alert = page.getByRole('alert');
+  await expect(alert).toContainText('kernel.c');
+  await expect(alert).toContainText('expected machine code, found "int main(void) {"');
+  await expect(alert).toContainText('build.sh');
+  await lab.ready(); // the lab on stage is still there
 });
 
 test('without a granted page the shared ring leads to where there is one', async ({ page }) => {

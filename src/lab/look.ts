@@ -7,7 +7,7 @@ import type { LabMachine } from './inputs.ts';
 import type { View } from './inspect/view.ts';
 import { groupOf, groupRow, Rows } from './rows.ts';
 import type { Timeline } from './timeline.ts';
-import type { Direction, ImageMap, TracePage, TraceQuery } from './types.ts';
+import type { Direction, ImageMap, TracePage, TraceQuery, TraceRow } from './types.ts';
 
 /** Queries whose rows are remembered. */
 const MAX_QUERIES = 12;
@@ -70,7 +70,7 @@ export class Look {
   trace(query: TraceQuery, from: number, count: number): TracePage {
     const { history } = this.timeline();
     const seqs = this.rowsOf(query).seqs;
-    const rows: TraceRecord[] = [];
+    const rows: TraceRow[] = [];
     for (let i = Math.max(0, from); i < Math.min(seqs.length, from + Math.min(count, 4096)); i++) {
       const row = query.groups ? groupRow(history, seqs[i]!) : history.get(seqs[i]!);
       if (row) rows.push(row);

@@ -4,7 +4,7 @@ import { OUT, OUTCOMES, PH, RECORD_TYPES, RT, type TraceRecord } from '../trace/
 import { describeRecord } from './describe.ts';
 import type { History } from './history.ts';
 import { handedOn } from './narrate/outcome.ts';
-import type { TraceQuery } from './types.ts';
+import type { TraceQuery, TraceRow } from './types.ts';
 
 /** Types that stand as a row of their own when rows are whole traps. */
 const STANDALONE = new Set<number>([
@@ -86,10 +86,22 @@ export function groupOutcome(history: History, seq: number): number {
   return outcome;
 }
 
-/** A trap's enter record with the outcome of the whole, as the log shows it. */
-export function groupRow(history: History, seq: number): TraceRecord | undefined {
+/** The record that says which hypercall a trap is follows its enter record at once. */
+function callOf(history: History, enter: TraceRecord): number | undefined {
+  if (enter.type !== 'trap' || enter.phase !== 'enter' || !history.has(enter.seq + 1)) return undefined;
+  return history.typeOf(enter.seq + 1) === RT.hypercall ? history.get(enter.seq + 1)?.aux : undefined;
+}
+
+/** A trap's enter record with what became of it, as the log shows it. */
+export function groupRow(history: History, seq: number): TraceRow | undefined {
   const record = history.get(seq);
-  return record ? { ...record, outcome: OUTCOMES[groupOutcome(history, seq)] ?? 'none' } : undefined;
+  if (!record) return undefined;
+  const call = callOf(history, record);
+  return {
+    ...record,
+    outcome: OUTCOMES[groupOutcome(history, seq)] ?? 'none',
+    ...(call === undefined ? {} : { call }),
+  };
 }
 
 /** All records of the trap that record `seq` belongs to, from its enter record to its return. */

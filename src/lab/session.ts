@@ -7,6 +7,7 @@ import { isRom } from '../toolstack/rom.ts';
 import { findImage, keepImage } from './image-store.ts';
 import { decodeLink, type MomentLink } from './link.ts';
 import type { FromWorker, Request, ToWorker } from './messages.ts';
+import { noImage } from './no-image.ts';
 import type {
   Breakpoint,
   Direction,
@@ -191,7 +192,10 @@ class WorkerSession implements Session {
       if (!(error instanceof ImageError)) throw error;
       if (isMultiboot(bytes)) kind = 'multiboot';
       else if (isRom(bytes)) kind = 'rom';
-      else return { error: error.message };
+      else {
+        const problem = noImage(bytes);
+        return { error: problem ? new ImageError(problem).message : error.message };
+      }
     }
     return { sha256: await keepImage(name, bytes), kind };
   }

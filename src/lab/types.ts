@@ -182,10 +182,15 @@ export interface TraceQuery {
   /** One row for each trap (its enter record) instead of one for each record. */
   readonly groups?: boolean;
 }
+/** A record as a row of the log. */
+export interface TraceRow extends TraceRecord {
+  /** Number of the hypercall that a trap's enter record began. */
+  readonly call?: number;
+}
 export interface TracePage {
   readonly total: number;
   readonly from: number;
-  readonly rows: readonly TraceRecord[];
+  readonly rows: readonly TraceRow[];
   /** Index of the last row that has happened at the cursor, -1 for none. */
   readonly cursorRow: number;
 }

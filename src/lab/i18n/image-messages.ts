@@ -4,6 +4,8 @@
 type Phrase = readonly [english: RegExp, korean: string];
 
 const WHAT: readonly Phrase[] = [
+  [/^The file is empty$/, '빈 파일입니다'],
+  [/^The file is text$/, '텍스트 파일입니다'],
   [/^The file is too short to be an ELF executable$/, 'ELF 실행 파일로 보기에는 너무 짧습니다'],
   [/^The file is no ELF executable$/, 'ELF 실행 파일이 아닙니다'],
   [/^The kernel is a 64-bit ELF$/, '64비트 ELF 커널입니다'],
@@ -60,6 +62,8 @@ const WHAT: readonly Phrase[] = [
 ];
 
 const VALUE: readonly Phrase[] = [
+  [/^a kernel$/, '커널'],
+  [/^machine code$/, '기계어'],
   [/^at least (\S+) bytes$/, '$1바이트 이상'],
   [/^(\d+) bytes$/, '$1바이트'],
   [/^class 1 \(32-bit\), machine 3 \(i386\)$/, '클래스 1(32비트), 기계 3(i386)'],
@@ -93,6 +97,10 @@ const VALUE: readonly Phrase[] = [
 ];
 
 const REMEDY: readonly Phrase[] = [
+  [
+    /^Build a kernel from it and drop that: build\.sh of the starter shows how\.$/,
+    '이것으로 커널을 빌드해 그 커널을 놓으십시오. 시작 커널의 build.sh에 방법이 있습니다.',
+  ],
   [/^Check that the whole file was transferred\.$/, '파일 전체가 옮겨졌는지 확인하십시오.'],
   [/^It is gzip-compressed: unpack it first\.$/, 'gzip으로 압축되어 있습니다. 먼저 푸십시오.'],
   [

@@ -4,6 +4,7 @@ import { ImageError } from '../../hypervisor/image.ts';
 import { parseKernel } from '../../toolstack/elf.ts';
 import { decodeLink } from '../link.ts';
 import { knownParts, koreanImageMessage } from './image-messages.ts';
+import { noImage } from '../no-image.ts';
 import { localise } from './messages.ts';
 
 const hangul = /[가-힣]/;
@@ -30,6 +31,20 @@ describe('errors in Korean', () => {
     const wide = new Uint8Array(100);
     wide.set([0x7f, 0x45, 0x4c, 0x46, 2]);
     expect(localise(messageOf(wide), 'ko')).toContain('-m32');
+  });
+  it('are those of files that are no image at all: empty, or text', () => {
+    const message = (text: string): string => {
+      const problem = noImage(new TextEncoder().encode(text));
+      return problem ? new ImageError(problem).message : '';
+    };
+    expect(message('hi')).toBe(
+      'The file is text: expected machine code, found "hi". Build a kernel from it and drop that: build.sh of the starter shows how.',
+    );
+    expect(localise(message('#include <xen.h>\n'), 'ko')).toMatch(
+      /^텍스트 파일입니다.*"#include <xen\.h>".*build\.sh/,
+    );
+    expect(localise(message(''), 'ko')).toMatch(/^빈 파일입니다/);
+    expect(noImage(Uint8Array.of(0x7f, 0x45, 0x4c, 0x46))).toBeUndefined();
   });
   it('know every problem and every remedy that the sources name', () => {
     const sources = [

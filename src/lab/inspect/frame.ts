@@ -16,6 +16,7 @@ import {
   XEN,
   XEN_AT,
 } from '../../hypervisor/state.ts';
+import { SEGREG, VCPU } from '../../cpu/vcpu.ts';
 import { PAGE_SIZE } from '../../memory/map.ts';
 import { domidOfVcpu, vcpuOf } from './common.ts';
 import type { View } from './view.ts';
@@ -80,17 +81,23 @@ export interface PageWalkModel extends Walk {
 /** How many records back a refusal is looked for. */
 const REFUSAL_REACH = 2000;
 
-export function pageWalk(view: View, args: { domid?: number; vaddr: number }): PageWalkModel | null {
+/** Linear address of the next instruction. */
+const nextInstruction = ({ m }: View, v: number): number =>
+  (m.r32(v + VCPU.seg + SEGREG.$size + SEGREG.base) + m.r32(v + VCPU.eip)) >>> 0;
+
+/** The walk of an address, of the next instruction's when none is given. */
+export function pageWalk(view: View, args: { domid?: number; vaddr?: number }): PageWalkModel | null {
   const v = vcpuOf(view, args.domid);
   if (v === 0) return null;
-  const result = walk(view, v, args.vaddr >>> 0);
+  const vaddr = (args.vaddr ?? nextInstruction(view, v)) >>> 0;
+  const result = walk(view, v, vaddr);
   const list = result.levels.map((l) => frame(view, { mfn: l.tableMfn }));
   if (result.maddr !== undefined) list.push(frame(view, { mfn: Math.floor(result.maddr / PAGE_SIZE) }));
   const known = list.filter((f) => f !== null);
   return {
     ...result,
     domid: domidOfVcpu(view, v),
-    vaddr: args.vaddr >>> 0,
+    vaddr,
     frames: known,
     refusal: refusalFor(view, new Set(known.map((f) => f.mfn))),
   };

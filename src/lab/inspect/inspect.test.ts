@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { need } from '../../../tools/need.ts';
+import { DOMAIN, findDomain, RUNSTATE, XVCPU, xv } from '../../hypervisor/state.ts';
 import { loadImage, saveImage } from '../../machine/image.ts';
 import { allocate } from '../../memory/memory.ts';
 import { attachMachine, type XenMachine } from '../../toolstack/assemble.ts';
@@ -61,6 +62,36 @@ describe('inspectors on a saved image of ping and pong', () => {
     expect(rings(view).find((r) => r.kind === 'granted')!.indices[0]!.value).toBe(reqProd ^ 0x100);
     expect(rings(view).find((r) => r.kind === 'granted')!.sane).toBe(false);
     view.frames.write32(ring!.mfn * 4096, reqProd);
+  });
+
+  it('call a ring asleep only when a message waits and neither side could wake', () => {
+    const asleep = (): boolean => rings(view).find((r) => r.kind === 'granted')!.asleep;
+    const ring = rings(view).find((r) => r.kind === 'granted')!;
+    const at = ring.mfn * 4096;
+    const rspProd = view.frames.read32(at + 8);
+    const states = [1, 2].map((domid) => {
+      const place = xv(view.m.r32(findDomain(view.m, domid) + DOMAIN.vcpus)) + XVCPU.run;
+      return { place, was: view.m.r32(place) };
+    });
+    const put = (...runs: readonly number[]): void =>
+      states.forEach((s, i) => {
+        view.m.w32(s.place, runs[i]!);
+      });
+    view.frames.write32(at + 8, ring.indices[0]!.value - 1); // one request unanswered
+    put(RUNSTATE.blocked, RUNSTATE.blocked);
+    expect(asleep()).toBe(true);
+    put(RUNSTATE.blocked, RUNSTATE.runnable);
+    expect(asleep()).toBe(false);
+    put(RUNSTATE.blocked, RUNSTATE.blocked);
+    view.frames.write32(at + 8, ring.indices[0]!.value); // everything answered
+    expect(asleep()).toBe(false);
+    view.frames.write32(at + 8, rspProd);
+    put(...states.map((s) => s.was));
+  });
+
+  it('walk the address of the next instruction when none is given', () => {
+    const model = pageWalk(view, { domid: 1 })!;
+    expect(model.vaddr).toBe(cpu(view, { domid: 1 })!.eip);
   });
 
   it('show a grant entry bit by bit', () => {

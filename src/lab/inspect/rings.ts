@@ -1,7 +1,7 @@
 // Shared rings: pages two domains may both touch, read as rings. Every domain has a console and a XenStore ring; a granted page in use is
 // read with the header of public/io/ring.h.
 
-import { DOMAIN, DOMAIN_KIND, domains } from '../../hypervisor/state.ts';
+import { DOMAIN, DOMAIN_KIND, domains, findDomain, RUNSTATE, XVCPU, xv } from '../../hypervisor/state.ts';
 import { PAGE_SIZE } from '../../memory/map.ts';
 import { domainName } from './common.ts';
 import { type GrantEntry, grants } from './grants.ts';
@@ -36,7 +36,7 @@ export interface RingModel {
   /** False when the indices are impossible: somebody scribbled. */
   readonly sane: boolean;
   readonly slots: readonly RingSlot[];
-  /** True when one side has something to read and nobody would be told: the silence. */
+  /** True when a message waits, both sides' vCPUs are blocked and no bell of theirs rings: the silence. */
   readonly asleep: boolean;
 }
 
@@ -88,6 +88,12 @@ function byteRing(
   };
 }
 
+/** A domain whose vCPU is blocked: an event that is pending would have woken it. */
+function sleeps({ m }: View, d: number): boolean {
+  const v = d === 0 ? 0 : m.r32(d + DOMAIN.vcpus);
+  return v !== 0 && m.r32(xv(v) + XVCPU.run) === RUNSTATE.blocked;
+}
+
 /** A granted page read as struct ring: req_prod +0, req_event +4, rsp_prod +8, rsp_event +12, entries from +64. */
 function grantedRing(view: View, d: number, g: GrantEntry, entrySize: number): RingModel {
   const { m, frames } = view;
@@ -128,7 +134,7 @@ function grantedRing(view: View, d: number, g: GrantEntry, entrySize: number): R
     used,
     sane,
     slots,
-    asleep: sane && used > 0 && ((reqEvent - reqProd) | 0) <= 0 && ((rspEvent - rspProd) | 0) > 0,
+    asleep: sane && used > 0 && sleeps(view, d) && sleeps(view, findDomain(m, g.domid)),
     indices: [
       { name: 'req_prod', value: reqProd, role: 'prod', side: 'front' },
       { name: 'req_event', value: reqEvent, role: 'event', side: 'back' },

@@ -8,6 +8,8 @@ export interface PanelDefinition {
   readonly size: number;
   /** One a domain. */
   readonly perDomain?: boolean;
+  /** Speaks of things that only one kind of machine has. */
+  readonly only?: 'xen' | 'bare';
 }
 
 export const PANELS: readonly PanelDefinition[] = [
@@ -41,6 +43,7 @@ export const PANELS: readonly PanelDefinition[] = [
   },
   {
     id: 'vga',
+    only: 'bare',
     size: 60,
     title: { en: 'Screen', ko: '화면' },
     when: {
@@ -77,15 +80,17 @@ export const PANELS: readonly PanelDefinition[] = [
   },
   {
     id: 'ring',
+    only: 'xen',
     size: 60,
     title: { en: 'Shared ring', ko: '링 버퍼' },
     when: {
       en: 'When two kernels talk, and you ask who is ahead.',
-      ko: '두 커널이 대화할 때 누가 앞서 있는지 궁금하면.',
+      ko: '대화하는 두 커널 가운데 누가 앞서 있는지 궁금할 때.',
     },
   },
   {
     id: 'grants',
+    only: 'xen',
     size: 50,
     title: { en: 'Grants', ko: '그랜트' },
     when: {
@@ -95,15 +100,17 @@ export const PANELS: readonly PanelDefinition[] = [
   },
   {
     id: 'events',
+    only: 'xen',
     size: 50,
     title: { en: 'Event channels', ko: '이벤트 채널' },
     when: {
       en: 'When a kernel waits for a bell, and you ask whether it rang.',
-      ko: '커널이 알림을 기다릴 때 울렸는지 궁금하면.',
+      ko: '커널이 기다리는 알림이 울렸는지 궁금할 때.',
     },
   },
   {
     id: 'xenstore',
+    only: 'xen',
     size: 50,
     title: { en: 'XenStore', ko: 'XenStore' },
     when: {

@@ -10,6 +10,9 @@ const components = new Map<string, LazyExoticComponent<PanelComponent>>();
 /** The views that exist. */
 export const available = (): readonly PanelDefinition[] =>
   PANELS.filter((p) => modules[`./${p.id}/index.tsx`] !== undefined);
+/** Those that the machine on stage has something to show for. */
+export const fitting = (bare: boolean): readonly PanelDefinition[] =>
+  available().filter((p) => p.only === undefined || p.only === (bare ? 'bare' : 'xen'));
 export const panel = (id: string): PanelDefinition | undefined => PANELS.find((p) => p.id === id);
 export function panelComponent(id: string): LazyExoticComponent<PanelComponent> | undefined {
   const load = modules[`./${id}/index.tsx`];

@@ -4,8 +4,8 @@ import { type ChangeEvent, useState } from 'react';
 import type { Breakpoint } from '../../lab/types.ts';
 import { hypercallName, hypercallNumber, vectorName } from '../../lab/narrate/names.ts';
 import { type ShellKey, useLang, useT } from '../i18n/index.ts';
-import { available } from '../panels/registry.ts';
-import { session, useLab } from '../store/lab.ts';
+import { fitting } from '../panels/registry.ts';
+import { session, useBare, useLab } from '../store/lab.ts';
 import { type Theme, useSettings } from '../store/settings.ts';
 import { useUi } from '../store/ui.ts';
 import { Dialog } from '../widgets/dialog.tsx';
@@ -42,7 +42,7 @@ function Views() {
   const domains = useLab((s) => s.domains).filter((d) => d.kind === 'pv');
   const columns = columnsOf(labOf(lab), layouts);
   const open = new Set(columns.flat());
-  const rows = available().flatMap((p) =>
+  const rows = fitting(useBare()).flatMap((p) =>
     p.perDomain && domains.length > 0
       ? domains.map((d) => ({
           key: `${p.id}:${d.domid}`,
@@ -54,7 +54,7 @@ function Views() {
   return (
     <Dialog title={t('addView')} onClose={close}>
       <p className="small quiet">{t('threeViews')}</p>
-      <ul className={style.list}>
+      <ul className={`${style.list} ${style.dense}`}>
         {rows.map((r) => (
           <li key={r.key}>
             <button

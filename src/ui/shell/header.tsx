@@ -16,8 +16,8 @@ export function Header() {
   const { theme, set } = useSettings();
   const { lab, keysGoTo, set: setUi } = useUi();
   const domains = useLab((s) => s.domains);
-  const own = useLab((s) => s.config?.domains[0]?.name);
-  const title = lab === 'own' ? (own ?? labOf(lab).title[lang]) : labOf(lab).title[lang];
+  const own = useLab((s) => s.config?.bare?.name ?? s.config?.domains[0]?.name);
+  const title = lab === 'own' || lab === 'bare' ? (own ?? labOf(lab).title[lang]) : labOf(lab).title[lang];
   const letters = useSettings((s) => s.letterKeys);
   return (
     <header className={style.header} data-region="header" tabIndex={-1}>

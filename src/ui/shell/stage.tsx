@@ -7,7 +7,7 @@ import { useLang, useT } from '../i18n/index.ts';
 import { parseKey } from '../panels/contract.ts';
 import { Guide } from '../panels/guide/index.tsx';
 import { panel, panelComponent } from '../panels/registry.ts';
-import { useLab } from '../store/lab.ts';
+import { useBare, useLab } from '../store/lab.ts';
 import { useSettings } from '../store/settings.ts';
 import { useUi } from '../store/ui.ts';
 import { Badge } from '../widgets/badge.tsx';
@@ -38,6 +38,8 @@ function PanelFrame({ panelKey }: { readonly panelKey: string }) {
   const definition = panel(id);
   const Component = panelComponent(id);
   const domains = useLab((s) => s.domains);
+  const bare = useBare();
+  const elsewhere = bare && definition?.only === 'xen';
   const perDomain = definition?.perDomain && arg !== undefined;
   const title = definition?.title[lang] ?? id;
   const name = perDomain ? `${title} · ${whoIs(Number(arg), domains).name}` : title;
@@ -52,7 +54,9 @@ function PanelFrame({ panelKey }: { readonly panelKey: string }) {
         )}
       </header>
       <div className={style.panelBody}>
-        {Component ? (
+        {elsewhere ? (
+          <p className={`quiet ${style.none}`}>{t('noXenHere')}</p>
+        ) : Component ? (
           <Suspense fallback={null}>
             <Component arg={arg} />
           </Suspense>

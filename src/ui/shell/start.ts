@@ -11,11 +11,12 @@ import { resumeTalk, wireTalk } from '../talk/talk.ts';
 import { goto, openLab, reopenOwn } from './actions.ts';
 import { wireShelf } from './shelf.tsx';
 import { readShort } from './short-link.ts';
-import { LABS } from './labs.ts';
+import { BARE, LABS } from './labs.ts';
 
 /** The lab whose kernels a configuration names, so that a link brings its stage along. */
 function labOfConfig(): string {
   const config = labState().config;
+  if (config?.bare) return BARE.id;
   const names = config?.domains.map((d) => d.name).join(' ') ?? '';
   const silent = config?.domains.some((d) => d.cmdline.includes('no-recheck')) === true;
   const hit = LABS.find(

@@ -57,6 +57,8 @@ export function connect(session: Session): () => void {
 
 /** A part of what the session published. Select primitives or stable objects. */
 export const useLab = <T>(select: (state: LabState) => T): T => useLabStore((s) => select(s.state));
+/** The machine on stage has no hypervisor. */
+export const useBare = (): boolean => useLab((s) => s.config?.bare !== undefined);
 /** The moment before the first instruction. */
 export const useStart = (): Moment => useLabStore((s) => s.start);
 export const startMoment = (): Moment => useLabStore.getState().start;

@@ -10,6 +10,8 @@ interface Props {
 }
 export function DomainSelect({ label, follow, value, onChange }: Props) {
   const domains = useLab((s) => s.domains);
+  const guests = domains.filter((d) => d.kind === 'pv');
+  if (guests.length < 2) return null; // nothing to choose
   return (
     <label>
       {label}
@@ -19,13 +21,11 @@ export function DomainSelect({ label, follow, value, onChange }: Props) {
         onChange={(e) => onChange(e.target.value === '' ? undefined : Number(e.target.value))}
       >
         <option value="">{follow}</option>
-        {domains
-          .filter((d) => d.kind === 'pv')
-          .map((d) => (
-            <option key={d.domid} value={d.domid}>
-              {d.name}
-            </option>
-          ))}
+        {guests.map((d) => (
+          <option key={d.domid} value={d.domid}>
+            {d.name}
+          </option>
+        ))}
       </select>
     </label>
   );

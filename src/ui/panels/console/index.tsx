@@ -108,6 +108,7 @@ export default function Console({ arg }: PanelProps) {
   const { model } = useAsked(domid === undefined ? undefined : `console ${domid}`, (s) =>
     s.consoleText(domid!),
   );
+  const running = useLab((s) => s.phase === 'running');
   const over = useLab((s) => s.ended !== undefined && s.cursor.seq === s.end.seq);
   const text = model?.text ?? '';
   const later = model?.laterLines ?? 0;
@@ -115,7 +116,7 @@ export default function Console({ arg }: PanelProps) {
     <div className={style.console} data-testid={`console-${domid ?? ''}`}>
       {text === '' ? (
         <div className={style.empty}>
-          <Markdown text={t(over ? 'consoleSilent' : 'consoleEmpty')} />
+          <Markdown text={t(over ? 'consoleSilent' : running ? 'consoleQuiet' : 'consoleEmpty')} />
         </div>
       ) : (
         <Screen domid={domid!} text={text} label={t('consoleOf', { who: domain?.name ?? '' })} />

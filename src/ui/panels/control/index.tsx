@@ -7,7 +7,7 @@ import { groupOutcome } from '../../../lab/narrate/outcome.ts';
 import { ruleName } from '../../../lab/narrate/sentences.ts';
 import { TRAP_KINDS, type TraceRecord } from '../../../trace/records.ts';
 import { useT } from '../../i18n/index.ts';
-import { useLab } from '../../store/lab.ts';
+import { useBare, useLab } from '../../store/lab.ts';
 import { type TrapView, useTrap } from '../../store/trap.ts';
 import { useUi } from '../../store/ui.ts';
 import { Icon } from '../../widgets/icon.tsx';
@@ -155,6 +155,7 @@ export default function Control(_: PanelProps) {
   const trap = useTrap();
   const running = useLab((s) => s.phase === 'running');
   const counts = useLab((s) => s.counts);
+  const bare = useBare();
   const knocked = useKnocked();
   const doors = useUi((s) => s.doors) && knocked;
   const happened = trap ? trap.records.slice(0, trap.at + 1) : [];
@@ -180,7 +181,9 @@ export default function Control(_: PanelProps) {
         </div>
       )}
       {running ? (
-        <p className={style.counters}>{t('runningCounts', { ...counts })}</p>
+        <p className={style.counters}>
+          {bare ? t('bareInterrupts', { n: counts.traps }) : t('runningCounts', { ...counts })}
+        </p>
       ) : trap && trap.at >= 0 ? (
         <>
           <p className={style.outcome}>

@@ -1,9 +1,10 @@
 // The plate: rings 3, 1 and 0 as places, the path of the trap, and the token that is control. Drawn in real pixels; the list beside it says
 // the same in words, so the picture itself is silent to a screen reader.
 
+import type { CpuModel } from '../../../lab/inspect/cpu.ts';
 import type { TraceRecord } from '../../../trace/records.ts';
 import { type ShellKey, type Translate, useT } from '../../i18n/index.ts';
-import { useLab } from '../../store/lab.ts';
+import { useBare, useLab, useModel } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import type { TrapView } from '../../store/trap.ts';
 import { type Owner, ownerOf, XEN_OWNER } from '../../text/owner.ts';
@@ -121,6 +122,9 @@ const path = (spots: readonly Spot[]): string =>
     })
     .join('');
 
+/** Room that a letter and a name take, roughly; where there is less the letter must do. */
+const nameWidth = (o: Owner): number => 32 + 8 * o.name.length;
+
 function Places({
   plate,
   here,
@@ -131,6 +135,11 @@ function Places({
   readonly owner: number;
 }) {
   const t = useT();
+  const bare = useBare();
+  const kernels = plate.columns.filter((c) => c.slot !== 0);
+  // Without a hypervisor the kernel has ring 0, and nobody is in ring 1.
+  const inRing = (ring: number): readonly Owner[] =>
+    ring === 3 ? kernels : ring === 1 ? (bare ? [] : plate.columns) : bare ? kernels : [XEN_OWNER];
   return (
     <>
       {RINGS.map((ring) => (
@@ -139,16 +148,11 @@ function Places({
             {t(`ring${ring}` as ShellKey)}
           </text>
           <text x={0} y={yOf(ring) + 43} className={style.ringWho}>
-            {t(`ring${ring}who` as ShellKey)}
+            {t(bare && ring !== 3 ? (ring === 0 ? 'ring1who' : 'ringEmpty') : (`ring${ring}who` as ShellKey))}
           </text>
-          {(ring === 0
-            ? [XEN_OWNER]
-            : ring === 3
-              ? plate.columns.filter((c) => c.slot !== 0)
-              : plate.columns
-          ).map((o) => {
-            const box =
-              ring === 0 ? { x: plate.label, w: plate.width - plate.label - 2 } : plate.column(o.domid);
+          {inRing(ring).map((o) => {
+            const xen = o.slot === 'xen';
+            const box = xen ? { x: plate.label, w: plate.width - plate.label - 2 } : plate.column(o.domid);
             return (
               <g key={o.domid} style={{ color: o.colour }}>
                 <rect
@@ -159,16 +163,16 @@ function Places({
                   rx={4}
                   className={style.place}
                   strokeDasharray={o.dash}
-                  data-here={(here === ring && (ring === 0 || o.domid === owner)) || undefined}
+                  data-here={(here === ring && (xen || o.domid === owner)) || undefined}
                 />
                 {ring !== 3 && (
                   <text
-                    x={box.x + (ring === 0 ? box.w - 10 : 10)}
+                    x={box.x + (xen ? box.w - 10 : 10)}
                     y={yOf(ring) + 20}
-                    textAnchor={ring === 0 ? 'end' : 'start'}
+                    textAnchor={xen ? 'end' : 'start'}
                     className={style.placeName}
                   >
-                    {ring === 0 ? 'Xen' : `${o.letter}  ${o.name}`}
+                    {xen ? 'Xen' : box.w < nameWidth(o) ? o.letter : `${o.letter}  ${o.name}`}
                   </text>
                 )}
               </g>
@@ -239,6 +243,7 @@ export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
   const domains = useLab((s) => s.domains);
   const running = useLab((s) => s.running);
   const T = useLab((s) => s.cursor.T);
+  const bare = useBare();
   // A machine that is off is in nobody's control.
   const off = useLab(
     (s) =>
@@ -258,11 +263,13 @@ export function Picture({ trap }: { readonly trap: TrapView | undefined }) {
   const last = done.at(-1);
   const inside = last !== undefined && (trap!.within || trap!.selected || last.record?.type === 'silent');
   const first = (plate.columns.find((c) => c.slot !== 0) ?? plate.columns[0])!;
-  const home = running ?? (T === 0 ? first.domid : undefined);
+  const home = running ?? (T === 0 || bare ? first.domid : undefined);
   const resting = home === undefined ? { x: label } : plate.column(home);
+  // Between two instructions the processor itself says in which ring it is.
+  const cpu = useModel<CpuModel | null>(home === undefined ? undefined : 'cpu', { domid: home }).model;
   const rest = {
     x: resting.x + 26,
-    y: yOf(home === undefined ? 0 : 1) + BAND / 2 + 8,
+    y: yOf(home === undefined ? 0 : (cpu?.cpl ?? (bare ? 0 : 1))) + BAND / 2 + 8,
     inXen: home === undefined,
     record: undefined,
   };

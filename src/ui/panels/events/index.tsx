@@ -23,7 +23,6 @@ const TEXT = defineText({
     off: 'open',
     virq: 'VIRQ {n}',
     unbound: 'waits for',
-    interdomain: 'port {n} of',
   },
   ko: {
     none: '아직 게스트가 없습니다.',
@@ -38,7 +37,6 @@ const TEXT = defineText({
     off: '열림',
     virq: 'VIRQ {n}',
     unbound: '기다리는 상대',
-    interdomain: '포트 {n} · ',
   },
 });
 
@@ -56,10 +54,10 @@ function State({ p }: { readonly p: PortModel }) {
     );
   return (
     <>
+      {who} {t('port')}{' '}
       <Value kind="port" value={p.remotePort} domid={p.remoteDomid}>
-        {t('interdomain', { n: p.remotePort })}
-      </Value>{' '}
-      {who}
+        {p.remotePort}
+      </Value>
     </>
   );
 }

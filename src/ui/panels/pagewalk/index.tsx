@@ -1,12 +1,13 @@
 // Any address of any domain, level by level: index, entry, flags, and what Xen knows of every frame on the way.
 
 import { useState } from 'react';
+import { CR0_PG } from '../../../cpu/paging.ts';
 import type { CpuModel } from '../../../lab/inspect/cpu.ts';
 import type { FrameModel, PageWalkModel } from '../../../lab/inspect/frame.ts';
 import type { WalkLevel } from '../../../lab/inspect/walk.ts';
 import { fill as fillRule } from '../../../lab/narrate/rules.ts';
 import { defineText, useLang, useText } from '../../i18n/index.ts';
-import { useLab, useModel } from '../../store/lab.ts';
+import { useBare, useLab, useModel } from '../../store/lab.ts';
 import { ownerOf } from '../../text/owner.ts';
 import { Badge } from '../../widgets/badge.tsx';
 import { DomainSelect } from '../../widgets/domain-select.tsx';
@@ -14,6 +15,7 @@ import { hex, hex32, parseHex } from '../../widgets/hex.ts';
 import plate from '../../widgets/plate.module.css';
 import { Value, Values } from '../../widgets/value.tsx';
 import type { PanelProps } from '../contract.ts';
+import style from './style.module.css';
 
 const TEXT = defineText({
   en: {
@@ -30,7 +32,7 @@ const TEXT = defineText({
     type: 'type',
     count: 'type uses',
     pfn: 'pfn',
-    result: 'Machine address {maddr}',
+    result: 'Machine address',
     nothing: 'The walk ends at level {n}: the entry is not present.',
     writable: 'writable',
     readonly: 'read-only',
@@ -40,6 +42,7 @@ const TEXT = defineText({
     agree: 'P2M and M2P agree',
     differ: 'P2M says {p2m}',
     bad: 'Write an address like c0101000.',
+    off: 'Paging is off: an address is where it says it is.',
     none: 'No guest yet.',
     legend:
       'P present · W writable · U ring 3 · A accessed · D dirty · S 2 MiB · G global · X not executable',
@@ -58,7 +61,7 @@ const TEXT = defineText({
     type: '타입',
     count: '타입 사용 수',
     pfn: 'pfn',
-    result: '머신 주소 {maddr}',
+    result: '머신 주소',
     nothing: '{n}단계에서 탐색이 끝납니다: 엔트리가 없습니다.',
     writable: '쓰기 가능',
     readonly: '읽기 전용',
@@ -68,6 +71,7 @@ const TEXT = defineText({
     agree: 'P2M과 M2P가 일치',
     differ: 'P2M은 {p2m}',
     bad: 'c0101000처럼 주소를 적으십시오.',
+    off: '페이징이 꺼져 있습니다. 주소가 곧 실제 자리입니다.',
     none: '아직 게스트가 없습니다.',
     legend: 'P 있음 · W 쓰기 · U 특권 링 3 · A 접근됨 · D 변경됨 · S 2 MiB · G 전역 · X 실행 금지',
   },
@@ -83,6 +87,7 @@ function Row({
   readonly domid: number;
 }) {
   const domains = useLab((s) => s.domains);
+  const bare = useBare();
   const mfn = (level.lo >>> 12) + (level.hi & 0xff) * 0x100000;
   return (
     <tr>
@@ -92,10 +97,16 @@ function Row({
           {hex(level.tableMfn)}
         </Value>
       </td>
-      <td>{frame?.owner === undefined ? '–' : <Badge owner={ownerOf(frame.owner, domains)} />}</td>
-      <td>
-        {frame?.type ?? '–'} × {frame?.typeCount ?? 0}
-      </td>
+      {!bare && (
+        <>
+          <td>
+            {frame?.owner === undefined ? '–' : <Badge owner={ownerOf(frame.owner, domains)} size={18} />}
+          </td>
+          <td className="nowrap">
+            {frame?.type ?? '–'} × {frame?.typeCount ?? 0}
+          </td>
+        </>
+      )}
       <td className="mono">{level.index}</td>
       <td>
         <Value kind="maddr" value={level.entryMaddr}>
@@ -120,15 +131,18 @@ export default function PageWalk(_: PanelProps) {
   const t = useText(TEXT);
   const lang = useLang();
   const domains = useLab((s) => s.domains);
+  const bare = useBare();
   const [domid, setDomid] = useState<number>();
   const [text, setText] = useState('');
   const cpu = useModel<CpuModel | null>('cpu', domid === undefined ? {} : { domid }).model;
-  const vaddr = text === '' ? cpu?.eip : parseHex(text);
-  const { model } = useModel<PageWalkModel | null>(vaddr === undefined ? undefined : 'pageWalk', {
+  const vaddr = text === '' ? undefined : parseHex(text);
+  const bad = text !== '' && vaddr === undefined;
+  const { model } = useModel<PageWalkModel | null>(bad ? undefined : 'pageWalk', {
     ...(domid === undefined ? {} : { domid }),
-    vaddr: vaddr ?? 0,
+    ...(vaddr === undefined ? {} : { vaddr }),
   });
   if (!cpu) return <p className={plate.empty}>{t('none')}</p>;
+  const off = bare && ((cpu.control.find((c) => c.name === 'cr0')?.value ?? CR0_PG) & CR0_PG) === 0;
   const last = model?.maddr === undefined ? undefined : model.frames.at(-1);
   return (
     <div className={plate.pad}>
@@ -139,22 +153,23 @@ export default function PageWalk(_: PanelProps) {
           <input
             className="field mono"
             value={text}
-            placeholder={hex32(cpu.eip)}
-            aria-invalid={text !== '' && vaddr === undefined}
+            placeholder={hex32(model?.vaddr ?? cpu.eip)}
+            aria-invalid={bad}
             onChange={(e) => setText(e.target.value)}
           />
         </label>
       </div>
-      {text !== '' && vaddr === undefined && <p role="alert">{t('bad')}</p>}
-      {model && (
-        <Values label={t('result', { maddr: '' })}>
-          <table className={plate.table}>
+      {bad && <p role="alert">{t('bad')}</p>}
+      {off && <p>{t('off')}</p>}
+      {model && !off && (
+        <Values label={t('result')}>
+          <table className={`${plate.table} ${style.walk}`} data-bare={bare || undefined}>
             <thead>
               <tr>
                 <th>{t('level')}</th>
                 <th>mfn</th>
-                <th>{t('owner')}</th>
-                <th>{t('type')}</th>
+                {!bare && <th>{t('owner')}</th>}
+                {!bare && <th>{t('type')}</th>}
                 <th>{t('index')}</th>
                 <th>{t('entry')}</th>
                 <th>{t('flags')}</th>
@@ -171,27 +186,28 @@ export default function PageWalk(_: PanelProps) {
             <p>{t('nothing', { n: model.levels.at(-1)?.level ?? 3 })}</p>
           ) : (
             <p>
+              {t('result')}{' '}
               <Value kind="maddr" value={model.maddr}>
-                {t('result', { maddr: hex32(model.maddr) })}
+                {hex32(model.maddr)}
               </Value>{' '}
               · {t(model.writable ? 'writable' : 'readonly')} · {t(model.user ? 'user' : 'kernel')}
-              {last && (
+              {last && !bare && (
                 <>
                   {' '}
                   · {last.owner === undefined ? '–' : <Badge owner={ownerOf(last.owner, domains)} />}{' '}
                   {t('type')} {last.type} × {last.typeCount}
                 </>
               )}
-              {last?.pfn !== undefined && (
+              {!bare && last?.pfn !== undefined && (
                 <>
                   {' '}
-                  ·{' '}
+                  · {t('pfn')}{' '}
                   <Value kind="pfn" value={last.pfn} domid={model.domid}>
-                    {t('pfn')} {hex(last.pfn)}
+                    {hex(last.pfn)}
                   </Value>
                 </>
               )}
-              {last?.p2m !== undefined && (
+              {!bare && last?.p2m !== undefined && (
                 <> · {last.p2m === last.mfn ? t('agree') : t('differ', { p2m: hex(last.p2m) })}</>
               )}
             </p>
@@ -204,7 +220,7 @@ export default function PageWalk(_: PanelProps) {
           )}
         </Values>
       )}
-      <p className="small quiet">{t('legend')}</p>
+      {!off && <p className={`small quiet ${style.legend}`}>{t('legend')}</p>}
     </div>
   );
 }

@@ -7,10 +7,12 @@ import { defineText, useLang, useText } from '../../i18n/index.ts';
 import { goToFirstGrant, openLab } from '../../shell/actions.ts';
 import { labOf } from '../../shell/labs.ts';
 import { useLab, useModel } from '../../store/lab.ts';
+import { useSettings } from '../../store/settings.ts';
 import { type Owner, ownerOf } from '../../text/owner.ts';
 import { Badge } from '../../widgets/badge.tsx';
 import { hex } from '../../widgets/hex.ts';
 import plate from '../../widgets/plate.module.css';
+import { useSize } from '../../widgets/use-size.ts';
 import { Value, Values } from '../../widgets/value.tsx';
 import type { PanelProps } from '../contract.ts';
 import style from './style.module.css';
@@ -27,7 +29,8 @@ const TEXT = defineText({
     used: '{used} of {size} in flight',
     broken:
       'The indices are impossible: {used} in flight where {size} fit. Somebody scribbled on the shared ring.',
-    asleep: 'A message waits, and nobody has asked to be told. Both sides may be asleep.',
+    asleep: 'A message waits, and both sides sleep: no bell rings for it.',
+    others: 'Rings to XenStore and console',
     frame: 'frame',
     grant: 'grant',
     circle: 'The shared ring as a circle',
@@ -54,7 +57,8 @@ const TEXT = defineText({
     none: '아직 게스트가 없습니다.',
     used: '{size}칸 중 {used}칸 진행 중',
     broken: '색인이 불가능한 값입니다: {size}칸에 {used}칸이 진행 중. 누군가 링 버퍼에 함부로 썼습니다.',
-    asleep: '메시지가 기다리는데 알려 달라고 한 쪽이 없습니다. 양쪽 다 잠들었을 수 있습니다.',
+    asleep: '메시지가 기다리는데 양쪽 다 잠들어 있습니다. 울리는 알림도 없습니다.',
+    others: 'XenStore와 콘솔의 링 버퍼',
     frame: '프레임',
     grant: '그랜트',
     circle: '원으로 본 링 버퍼',
@@ -160,40 +164,51 @@ function NumberLine({
   readonly owners: Readonly<Record<RingIndex['side'], Owner>>;
   readonly label: string;
 }) {
+  const [box, { width }] = useSize<HTMLDivElement>();
+  const big = useSettings((s) => s.theme === 'presenter');
   const values = ring.indices.map((x) => x.value);
   const lo = Math.max(0, Math.min(...values) - 2),
     hi = Math.min(Math.max(...values) + 3, lo + 4096);
-  const x = (v: number): number => 12 + ((Math.min(v, hi) - lo) / Math.max(1, hi - lo)) * 376;
-  const step = Math.max(1, Math.ceil((hi - lo) / 12));
+  const x = (v: number): number => 12 + ((Math.min(v, hi) - lo) / Math.max(1, hi - lo)) * (width - 24);
+  const step = Math.max(1, Math.ceil(((hi - lo) * (big ? 64 : 40)) / Math.max(1, width - 24)));
+  // Names stand above and below the line, two rows each.
+  const line = big ? 22 : 15;
+  const above = 2 * line + 24,
+    below = above + 22 + 2 * line;
+  const height = below + line + 6;
   return (
-    <svg viewBox="0 0 400 92" className={style.line} role="img" aria-label={label}>
-      <line x1="8" y1="46" x2="392" y2="46" stroke="var(--ink)" strokeWidth="1.5" />
-      {Array.from({ length: Math.floor((hi - lo) / step) + 1 }, (_, i) => lo + i * step).map((v) => (
-        <g key={v} transform={`translate(${x(v)} 46)`}>
-          <line y1="-4" y2="4" stroke="var(--ink)" />
-          <text y="18" textAnchor="middle" className={style.tick}>
-            {v}
-          </text>
-        </g>
-      ))}
-      {ring.indices.map((index, i) => (
-        <g key={index.name} transform={`translate(${x(index.value)} 0)`} className={style.moves}>
-          <g transform={`translate(0 ${i < 2 ? 34 : 76})`}>
-            <g transform={i < 2 ? '' : 'rotate(180) translate(0 12)'}>
-              <Marker index={index} owner={owners[index.side]} />
+    <div ref={box}>
+      {width > 0 && (
+        <svg width={width} height={height} className={style.line} role="img" aria-label={label}>
+          <line x1="8" y1={above} x2={width - 8} y2={above} stroke="var(--ink)" strokeWidth="1.5" />
+          {Array.from({ length: Math.floor((hi - lo) / step) + 1 }, (_, i) => lo + i * step).map((v) => (
+            <g key={v} transform={`translate(${x(v)} ${above})`}>
+              <line y1="-4" y2="4" stroke="var(--ink)" />
+              <text y={line + 2} textAnchor="middle" className={style.tick}>
+                {v}
+              </text>
             </g>
-          </g>
-          <text
-            y={i < 2 ? 12 + 12 * (i % 2) : 90 - 12 * (i % 2)}
-            textAnchor={x(index.value) > 300 ? 'end' : 'start'}
-            dx={x(index.value) > 300 ? -8 : 8}
-            className={style.name}
-          >
-            {index.name}
-          </text>
-        </g>
-      ))}
-    </svg>
+          ))}
+          {ring.indices.map((index, i) => (
+            <g key={index.name} transform={`translate(${x(index.value)} 0)`} className={style.moves}>
+              <g transform={`translate(0 ${i < 2 ? above - 12 : above + line + 14})`}>
+                <g transform={i < 2 ? '' : 'rotate(180)'}>
+                  <Marker index={index} owner={owners[index.side]} />
+                </g>
+              </g>
+              <text
+                y={(i < 2 ? line : below) + line * (i % 2)}
+                textAnchor={x(index.value) > width - (big ? 130 : 90) ? 'end' : 'start'}
+                dx={x(index.value) > width - (big ? 130 : 90) ? -10 : 10}
+                className={style.name}
+              >
+                {index.name}
+              </text>
+            </g>
+          ))}
+        </svg>
+      )}
+    </div>
   );
 }
 
@@ -206,8 +221,8 @@ function NoGrant() {
   const next = labOf('ping');
   return (
     <>
-      <p>{t(here ? 'empty' : 'emptyElsewhere').replaceAll('*', '')}</p>
-      <p>
+      <p className="quiet">{t(here ? 'empty' : 'emptyElsewhere').replaceAll('*', '')}</p>
+      <p className={style.go}>
         <button
           type="button"
           className="button edged"
@@ -241,7 +256,7 @@ export default function Ring(_: PanelProps) {
           <label>
             <span className="visually-hidden">{t('ring')}</span>
             <select className="field" value={ring?.id ?? ''} onChange={(e) => setChosen(e.target.value)}>
-              {!ring && <option value="">–</option>}
+              {!ring && <option value="">{t('others')}</option>}
               {model.map((r) => (
                 <option
                   key={r.id}
@@ -263,13 +278,19 @@ export default function Ring(_: PanelProps) {
             <span>
               <Badge owner={owners.back} /> {t('back')}
             </span>
-            <Value kind="mfn" value={ring.mfn}>
-              {t('frame')} {hex(ring.mfn)}
-            </Value>
-            {ring.gref !== undefined && (
-              <Value kind="gref" value={ring.gref} domid={ring.front}>
-                {t('grant')} {ring.gref}
+            <span className="nowrap">
+              {t('frame')}{' '}
+              <Value kind="mfn" value={ring.mfn}>
+                {hex(ring.mfn)}
               </Value>
+            </span>
+            {ring.gref !== undefined && (
+              <span className="nowrap">
+                {t('grant')}{' '}
+                <Value kind="gref" value={ring.gref} domid={ring.front}>
+                  {ring.gref}
+                </Value>
+              </span>
             )}
             <span>{t('used', { used: ring.used, size: ring.size })}</span>
           </p>

@@ -12,6 +12,10 @@ export interface Track {
 export interface Scene {
   readonly width: number;
   readonly tracks: readonly Track[];
+  /** The hypervisor has a track of its own, the last; a bare machine has none. */
+  readonly xen: boolean;
+  /** Height of the tracks' letters in CSS pixels. */
+  readonly letter: number;
   /** Consecutive records of the window, or a sample of them when it is too wide. */
   readonly rows: readonly TraceRecord[];
   /** Records that are marked one by one: silent, refused, direct. */
@@ -31,9 +35,11 @@ export interface Scene {
 export const TRACK = 20,
   TOP = 4,
   LEFT = 28;
-export const heightOf = (tracks: number): number => TOP * 2 + (tracks + 1) * TRACK;
+export const heightOf = (tracks: number): number => TOP * 2 + tracks * TRACK;
 
 const trackY = (i: number): number => TOP + i * TRACK + TRACK / 2;
+/** Where traps and density are drawn. */
+const lastY = (s: Scene): number => trackY(s.tracks.length - (s.xen ? 0 : 1));
 
 /** Segments of who has the processor: [track index, from row, to row]. */
 export function segments(
@@ -94,7 +100,7 @@ function lines(g: CanvasRenderingContext2D, s: Scene): void {
 
 /** A trap as a bar on Xen's track, from enter to its last record of the window. */
 function traps(g: CanvasRenderingContext2D, s: Scene): void {
-  const y = trackY(s.tracks.length);
+  const y = lastY(s);
   let open = -1;
   s.rows.forEach((r, i) => {
     if (r.type === 'trap' && r.phase === 'enter') open = i;
@@ -130,7 +136,7 @@ export const isMark = (r: TraceRecord): boolean =>
 
 /** Zoomed out: how many records fell into each tick, as bars on Xen's track (square root, so that quiet stretches show). */
 function density(g: CanvasRenderingContext2D, s: Scene): void {
-  const y = trackY(s.tracks.length);
+  const y = lastY(s);
   const rate = s.rows.map((r, i) =>
     i === 0 ? 0 : Math.sqrt((r.seq - s.rows[i - 1]!.seq) / Math.max(1, r.T - s.rows[i - 1]!.T)),
   );
@@ -168,18 +174,18 @@ function marks(g: CanvasRenderingContext2D, s: Scene): void {
 export function draw(g: CanvasRenderingContext2D, s: Scene, height: number): void {
   g.clearRect(0, 0, s.width, height);
   g.globalAlpha = 1;
-  g.font = '600 12px "Plex Sans", sans-serif';
+  g.font = `600 ${s.letter}px "Plex Sans", sans-serif`;
   g.textBaseline = 'middle';
   s.tracks.forEach((t, i) => {
     g.fillStyle = t.colour;
     g.fillText(t.letter, 8, trackY(i));
   });
   g.fillStyle = s.ink;
-  g.fillText('X', 8, trackY(s.tracks.length));
+  if (s.xen) g.fillText('X', 8, lastY(s));
   g.strokeStyle = s.quiet;
   g.globalAlpha = 0.35;
   g.lineWidth = 1;
-  for (let i = 0; i <= s.tracks.length; i++) {
+  for (let i = 0; i < s.tracks.length + (s.xen ? 1 : 0); i++) {
     g.beginPath();
     g.moveTo(LEFT, trackY(i) + 0.5);
     g.lineTo(s.width - 8, trackY(i) + 0.5);

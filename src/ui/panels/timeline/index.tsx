@@ -5,7 +5,7 @@ import type { TracePage } from '../../../lab/types.ts';
 import type { TraceRecord } from '../../../trace/records.ts';
 import { formatNumber, useT } from '../../i18n/index.ts';
 import { goto } from '../../shell/actions.ts';
-import { labState, session, startMoment, useAsked, useLab, useStart } from '../../store/lab.ts';
+import { labState, session, startMoment, useAsked, useBare, useLab, useStart } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { useUi } from '../../store/ui.ts';
 import { ownerOf } from '../../text/owner.ts';
@@ -102,7 +102,8 @@ function Tracks({ page }: { readonly page: Span }) {
   const cursor = useLab((s) => s.cursor);
   const [box, { width }] = useSize<HTMLDivElement>();
   const canvas = useRef<HTMLCanvasElement>(null);
-  const height = heightOf(tracks.length);
+  const xen = !useBare();
+  const height = heightOf(tracks.length + (xen ? 1 : 0));
   const inner = width - LEFT - 16;
   const first = rows[0],
     last = rows.at(-1);
@@ -135,6 +136,8 @@ function Tracks({ page }: { readonly page: Span }) {
       {
         width,
         tracks,
+        xen,
+        letter: theme === 'presenter' ? 18 : 12,
         rows,
         marks: page.marks,
         sampled: page.sampled,
@@ -185,6 +188,7 @@ function Status({ page }: { readonly page: TracePage }) {
   const phase = useLab((s) => s.phase);
   const counts = useLab((s) => s.counts);
   const stop = useLab((s) => s.stop);
+  const bare = useBare();
   const branches = useLab((s) => s.branches);
   const branch = useLab((s) => s.branch);
   const before = useStart().seq;
@@ -195,7 +199,11 @@ function Status({ page }: { readonly page: TracePage }) {
       <p className={style.status}>
         {phase === 'running' && <strong>{t('running')} </strong>}
         <span data-testid="position">
-          {moved ? t('position', { step: page.cursorRow + 1 - before, total, T: cursor.T }) : t('nothingYet')}
+          {!moved
+            ? t('nothingYet')
+            : total > 0
+              ? t('position', { step: page.cursorRow + 1 - before, total, T: cursor.T })
+              : t('positionTick', { T: cursor.T })}
         </span>
         {stop.kind === 'end' && phase === 'paused' && <strong> · {t(`end_${stop.reason}`)}</strong>}
       </p>
@@ -217,7 +225,11 @@ function Status({ page }: { readonly page: TracePage }) {
         </label>
       )}
       {counts.traps + counts.silent > 0 && (
-        <p className={style.counts}>{t('counts', { traps: counts.traps, silent: counts.silent })}</p>
+        <p className={style.counts}>
+          {bare
+            ? t('bareInterrupts', { n: counts.traps })
+            : t('counts', { traps: counts.traps, silent: counts.silent })}
+        </p>
       )}
     </>
   );
@@ -241,7 +253,7 @@ export function Timeline() {
       <MoreTransport />
       <Tracks page={moved ? page : NOTHING} />
       <div className={style.scrubRow}>
-        {moved && (
+        {moved && page.total > before && (
           <input
             className={style.scrub}
             type="range"

@@ -7,12 +7,13 @@
 
 import { useVirtualizer } from '@tanstack/react-virtual';
 import { type KeyboardEvent, memo, useCallback, useEffect, useMemo, useRef, useState } from 'react';
+import { hypercallName } from '../../../lab/narrate/names.ts';
 import { fromTo, headline } from '../../../lab/narrate/sentences.ts';
-import type { TraceQuery } from '../../../lab/types.ts';
+import type { TraceQuery, TraceRow } from '../../../lab/types.ts';
 import { OUTCOMES, type Outcome, type TraceRecord } from '../../../trace/records.ts';
 import { formatNumber, type ShellKey, useLang, useT } from '../../i18n/index.ts';
 import { goto } from '../../shell/actions.ts';
-import { labState, session, useLab, useStart } from '../../store/lab.ts';
+import { labState, session, useBare, useLab, useStart } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { useUi } from '../../store/ui.ts';
 import { ownerOf } from '../../text/owner.ts';
@@ -42,6 +43,8 @@ interface Filter {
   readonly text: string;
 }
 const ALL: Filter = { who: '', way: 'any', outcome: '', text: '' };
+/** Without a hypervisor nothing is handed to Xen: every record stands in the log. */
+const BARE_ALL: Filter = { ...ALL, way: 'all' };
 function queryOf(f: Filter): TraceQuery {
   const types = WAYS[f.way];
   return {
@@ -58,6 +61,7 @@ function queryOf(f: Filter): TraceQuery {
 
 function Filters({ filter, set }: { readonly filter: Filter; readonly set: (f: Filter) => void }) {
   const t = useT();
+  const bare = useBare();
   const domains = useLab((s) => s.domains);
   return (
     <div className={style.filters}>
@@ -76,20 +80,22 @@ function Filters({ filter, set }: { readonly filter: Filter; readonly set: (f: F
           ))}
         </select>
       </label>
-      <label>
-        {t('f_way')}
-        <select
-          className="field"
-          value={filter.way}
-          onChange={(e) => set({ ...filter, way: e.target.value })}
-        >
-          {Object.keys(WAYS).map((w) => (
-            <option key={w} value={w}>
-              {t(`way_${w}` as ShellKey)}
-            </option>
-          ))}
-        </select>
-      </label>
+      {!bare && (
+        <label>
+          {t('f_way')}
+          <select
+            className="field"
+            value={filter.way}
+            onChange={(e) => set({ ...filter, way: e.target.value })}
+          >
+            {Object.keys(WAYS).map((w) => (
+              <option key={w} value={w}>
+                {t(`way_${w}` as ShellKey)}
+              </option>
+            ))}
+          </select>
+        </label>
+      )}
       <label>
         {t('f_outcome')}
         <select
@@ -127,7 +133,7 @@ const Row = memo(function Row({
   cursor,
   onPick,
 }: {
-  readonly r: TraceRecord | undefined;
+  readonly r: TraceRow | undefined;
   readonly top: number;
   readonly index: number;
   readonly later: boolean;
@@ -161,10 +167,10 @@ const Row = memo(function Row({
       <span role="gridcell">
         <Badge owner={ownerOf(r.domid, domains)} size={18} />
       </span>
-      <span role="gridcell" className={`mono ${style.what}`}>
-        {headline(r, ctx)}
+      <span role="gridcell" className={`mono ${style.what}`} title={headline(r, ctx)}>
+        {r.call === undefined ? headline(r, ctx) : hypercallName(r.call)}
       </span>
-      <span role="gridcell" className="mono nowrap">
+      <span role="gridcell" className={`mono nowrap ${style.way}`}>
         {from === to ? from : `${from} → ${to}`}
       </span>
       <span role="gridcell">
@@ -179,7 +185,9 @@ const pick = (r: TraceRecord): void =>
 
 export default function TrapLog(_: PanelProps) {
   const t = useT();
-  const [filter, setFilter] = useState(ALL);
+  const bare = useBare();
+  const [chosen, setFilter] = useState<Filter>();
+  const filter = chosen ?? (bare ? BARE_ALL : ALL);
   const [open, setOpen] = useState(false);
   const query = useMemo(() => queryOf(filter), [filter]);
   const { total, cursorRow, row, want } = usePages(query);
@@ -243,7 +251,7 @@ export default function TrapLog(_: PanelProps) {
         <span>{t('f_step')}</span>
         <span>{t('f_who')}</span>
         <span>{t('f_what')}</span>
-        <span>{t('f_way')}</span>
+        <span className={style.way}>{t('f_way')}</span>
         <span>{t('f_outcome')}</span>
       </div>
       {total === 0 && <p className={style.empty}>{t('noRow')}</p>}

@@ -1,8 +1,7 @@
 // Pages of a query, fetched as they come into view and forgotten when the machine moved on another branch of history.
 
 import { useCallback, useEffect, useRef, useState } from 'react';
-import type { TraceQuery } from '../../../lab/types.ts';
-import type { TraceRecord } from '../../../trace/records.ts';
+import type { TraceQuery, TraceRow } from '../../../lab/types.ts';
 import { session, useLab } from '../../store/lab.ts';
 
 const PAGE = 128;
@@ -11,7 +10,7 @@ const KEPT = 40;
 interface Pages {
   readonly total: number;
   readonly cursorRow: number;
-  row(index: number): TraceRecord | undefined;
+  row(index: number): TraceRow | undefined;
   /** Tells which rows are on screen. */
   want(first: number, last: number): void;
 }
@@ -22,7 +21,7 @@ export function usePages(query: TraceQuery): Pages {
   const config = useLab((s) => s.config);
   const [, redraw] = useState(0);
   const box = useRef({
-    pages: new Map<number, readonly TraceRecord[]>(),
+    pages: new Map<number, readonly TraceRow[]>(),
     full: new Set<number>(),
     total: 0,
     cursorRow: -1,
@@ -85,7 +84,7 @@ export function usePages(query: TraceQuery): Pages {
     [b, load],
   );
   const row = useCallback(
-    (index: number): TraceRecord | undefined => b.pages.get(Math.floor(index / PAGE))?.[index % PAGE],
+    (index: number): TraceRow | undefined => b.pages.get(Math.floor(index / PAGE))?.[index % PAGE],
     [b],
   );
   return { total: b.total, cursorRow: b.cursorRow, row, want };

@@ -1,6 +1,6 @@
 // XenStore's tree, live: values, permissions, and who watches what.
 
-import { useRef } from 'react';
+import { type CSSProperties, useRef } from 'react';
 import type { StoreModel } from '../../../lab/inspect/xenstore.ts';
 import { defineText, useText } from '../../i18n/index.ts';
 import { useLab, useModel } from '../../store/lab.ts';
@@ -8,13 +8,14 @@ import { ownerOf } from '../../text/owner.ts';
 import { Badge } from '../../widgets/badge.tsx';
 import plate from '../../widgets/plate.module.css';
 import type { PanelProps } from '../contract.ts';
+import style from './style.module.css';
 
 const TEXT = defineText({
   en: {
     none: 'XenStore is empty until a domain is introduced.',
     path: 'node',
     value: 'value',
-    perms: 'permissions',
+    perms: 'perms',
     watches: 'Watches',
     nobody: 'Nobody watches anything.',
     token: 'token',
@@ -49,7 +50,7 @@ export default function XenStore(_: PanelProps) {
   const { old } = seen.current;
   return (
     <div className={plate.pad}>
-      <table className={plate.table}>
+      <table className={`${plate.table} ${style.tree}`}>
         <thead>
           <tr>
             <th>{t('path')}</th>
@@ -60,10 +61,14 @@ export default function XenStore(_: PanelProps) {
         <tbody>
           {model.nodes.map((n) => (
             <tr key={n.path} data-now={(old.size > 0 && old.get(n.path) !== n.value) || undefined}>
-              <td className="mono" style={{ paddingInlineStart: n.depth * 12 }} title={n.path}>
+              <td
+                className={`mono ${style.node}`}
+                style={{ '--depth': n.depth } as CSSProperties}
+                title={n.path}
+              >
                 {n.name}
               </td>
-              <td className="mono">{n.value}</td>
+              <td className={`mono ${plate.long}`}>{n.value}</td>
               <td className="mono quiet">{n.perms}</td>
             </tr>
           ))}
@@ -87,8 +92,8 @@ export default function XenStore(_: PanelProps) {
                 <td>
                   <Badge owner={ownerOf(w.domid, domains)} />
                 </td>
-                <td className="mono">{w.path}</td>
-                <td className="mono">{w.token}</td>
+                <td className={`mono ${plate.long}`}>{w.path}</td>
+                <td className={`mono ${plate.long}`}>{w.token}</td>
               </tr>
             ))}
           </tbody>
