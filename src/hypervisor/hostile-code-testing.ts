@@ -3,7 +3,7 @@
 
 import { SEGREG, VCPU } from '../cpu/vcpu.ts';
 import { CODE, STACK, type Wish } from './hostile-calls-testing.ts';
-import { SEG, segAt } from './selectors.ts';
+import { SEG, segAt, XEN_CS, XEN_DS } from './selectors.ts';
 import { XVCPU, xv } from './state.ts';
 import type { Xen } from './xen.ts';
 
@@ -130,6 +130,8 @@ export function wildCode(w: Wish): number[] {
 /** {EAX, EIP, CS, EFLAGS, ESP, SS}: mostly a kernel's or a user's, flat; flags with everything that a frame should not be able to set. */
 export function wildFrame(w: Wish): number[] {
   const user = w.random(2);
+  // Xen's own code and stack, which are in every GDT.
+  const inner = w.chance(32);
   const flags = w.pick(
     0x202,
     0x2,
@@ -142,10 +144,10 @@ export function wildFrame(w: Wish): number[] {
   return [
     w.small(),
     WILD + (w.chance(4) ? w.random(64) : 0),
-    w.chance(6) ? selector(w) | (w.chance(8) ? 0 : 1) : FLAT_CODE[user]!,
+    inner ? XEN_CS : w.chance(6) ? selector(w) | (w.chance(8) ? 0 : 1) : FLAT_CODE[user]!,
     flags,
     w.chance(4) ? address(w) : STACK - 256,
-    w.chance(6) ? selector(w) : FLAT_DATA[user]!,
+    inner ? XEN_DS : w.chance(6) ? selector(w) : FLAT_DATA[user]!,
   ];
 }
 
