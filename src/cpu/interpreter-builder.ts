@@ -23,7 +23,7 @@ import { type FunctionBody, I32, I64, type Opcode } from '../isa/wasm-emit.ts';
 import { emitBulk } from './interpreter-bulk.ts';
 import { FlagsBuilder, type LastFlags, LEFT_TICKS, NotCoveredError, REC, V } from './interpreter-flags.ts';
 import { FAST, FAST_SEG, RECORD } from './interpreter-layout.ts';
-import { type Mode, SMALL_LIMIT, STRINGS } from './interpreter-shapes.ts';
+import { type Mode, STRINGS } from './interpreter-shapes.ts';
 import { TLB_ENTRIES } from './tlb.ts';
 import { SEG_DB, VCPU } from './vcpu.ts';
 
@@ -502,8 +502,9 @@ export class InterpreterBuilder extends FlagsBuilder {
       return;
     }
     const eip = this.zx(target, this.opSize);
-    if (this.codeMode === 'small' && this.opSize === 32) {
-      this.get(eip).const32(SMALL_LIMIT).op('i32.gt_u');
+    if (this.codeMode === 'small') {
+      this.get(eip);
+      this.fast(FAST.csLimit).op('i32.gt_u');
       this.leaveIf();
     }
     this.transfer = { kind: 'dynamic', eip };

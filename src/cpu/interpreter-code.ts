@@ -35,7 +35,7 @@ import {
 import { LONGEST_SEQUENCE } from './interpreter-frequent.ts';
 import { bareKey, CROSS, GOTO, sequenceKey, STEP } from './interpreter-names.ts';
 import { RECORD_STORES } from './interpreter-store.ts';
-import { BARRIERS, shapeKey, SMALL_LIMIT, STRINGS, TRANSFERS } from './interpreter-shapes.ts';
+import { BARRIERS, shapeKey, STRINGS, TRANSFERS } from './interpreter-shapes.ts';
 import { VCPU, VCPU_MODE } from './vcpu.ts';
 
 const VERSIONS = cacheArea('frameVersion') >>> 2;
@@ -128,14 +128,14 @@ export class CodeCache {
 
   /**
    * Record of the instruction at a linear address, which the frame `mfn` holds, decoded now if need be; 0 for a page that is left to the
-   * reference engine. The frame must be watched already. `mode`: CODE_FLAT …
+   * reference engine. The frame must be watched already, and the FAST words say what the code runs under.
    */
-  find(lin: number, csBase: number, mfn: number, v: number, mode: number): number {
-    let page = this.page(lin & ~0xfff, csBase, mfn, v, mode);
+  find(lin: number, mfn: number): number {
+    let page = this.page(lin & ~0xfff, mfn);
     if (page === 0) return 0;
     if (this.m.u32[word(FAST.records)]! + MAX_RUN + 2 > MAX_RECORDS) {
       this.drop();
-      page = this.page(lin & ~0xfff, csBase, mfn, v, mode);
+      page = this.page(lin & ~0xfff, mfn);
     }
     this.open(lin, page);
     const n = this.u16[(mapOf(page) >>> 1) + (lin & 0xfff)]!;
@@ -150,29 +150,26 @@ export class CodeCache {
   }
 
   // ---- pages ------------------------------------------------------------------------------------------
-  private page(lin: number, csBase: number, mfn: number, v: number, mode: number): number {
+  private page(lin: number, mfn: number): number {
+    const { i32 } = this;
+    const mode = (i32[word(FAST.codeTable)]! - CODE_TLB) / CODE_TLB_SIZE;
+    const key = [mfn, lin, i32[word(FAST.v)]!, mode, i32[word(FAST.csBase)]!, i32[word(FAST.csLimit)]!];
     const bucket = word(PAGE_HASH) + ((mfn ^ (lin >>> 12) ^ (mode << 8)) & (PAGE_HASH_ENTRIES - 1));
-    for (let page = this.i32[bucket]!; page !== 0; ) {
+    for (let page = i32[bucket]!; page !== 0; ) {
       const at = word(pageAt(page));
-      const same =
-        this.i32[at + word(CODE_PAGE.mfn)] === mfn &&
-        this.i32[at + word(CODE_PAGE.lin)] === lin &&
-        this.i32[at + word(CODE_PAGE.csBase)] === csBase &&
-        this.i32[at + word(CODE_PAGE.v)] === v &&
-        this.i32[at + word(CODE_PAGE.mode)] === mode;
-      if (same) return this.revalidated(page, mfn);
-      page = this.i32[at + word(CODE_PAGE.next)]!;
+      if (key.every((value, n) => i32[at + n] === value)) return this.revalidated(page, mfn);
+      page = i32[at + word(CODE_PAGE.next)]!;
     }
-    return this.newPage(bucket, lin, csBase, mfn, v, mode);
+    return this.newPage(bucket, key, mfn);
   }
-  private newPage(bucket: number, lin: number, csBase: number, mfn: number, v: number, mode: number): number {
+  private newPage(bucket: number, key: readonly number[], mfn: number): number {
     let page = this.i32[word(FAST.pages)]!;
     if (page >= MAX_PAGES) {
       this.drop();
       page = 1;
     }
     this.i32[word(FAST.pages)] = page + 1;
-    const values = [mfn, lin, v, mode, this.i32[VERSIONS + mfn]!, 0, this.i32[bucket]!, csBase];
+    const values = [...key, this.i32[VERSIONS + mfn]!, 0, this.i32[bucket]!];
     this.i32.set(values, word(pageAt(page)));
     this.i32[bucket] = page;
     this.takeBytes(page, mfn);
@@ -229,6 +226,7 @@ export class CodeCache {
     const header = word(pageAt(page));
     const mfn = i32[header + word(CODE_PAGE.mfn)]!,
       csBase = i32[header + word(CODE_PAGE.csBase)]!,
+      csLimit = i32[header + word(CODE_PAGE.csLimit)]! >>> 0,
       v = i32[header + word(CODE_PAGE.v)]!,
       mode = i32[header + word(CODE_PAGE.mode)]!;
     const map = mapOf(page) >>> 1;
@@ -248,7 +246,7 @@ export class CodeCache {
         break;
       }
       const insn = decodeAt(this.m.u8, RAM_BASE + mfn * 4096, offset, (mode & CODE_SMALL) === 0);
-      const key = insn === undefined ? undefined : keyOf(insn, eip, mode);
+      const key = insn === undefined ? undefined : keyOf(insn, eip, mode, csLimit);
       const handler = key === undefined ? undefined : (handlers.get(key) ?? this.bareHandler(key, v));
       this.fill(n, insn, eip, handler ?? this.step, v);
       this.note(page, mfn, offset, insn?.length ?? 4096 - offset);
@@ -384,12 +382,12 @@ function deadFlags(run: readonly Decoded[]): boolean[] {
 }
 
 /** The shape of the instruction at an EIP, undefined where the reference engine is to run it. */
-function keyOf(insn: Insn, eip: number, mode: number): string | undefined {
+function keyOf(insn: Insn, eip: number, mode: number, csLimit: number): string | undefined {
   if ((mode & CODE_SMALL) === 0) return shapeKey(insn, (mode & CODE_FLAT) !== 0 ? 'flat' : 'checked');
-  const next = eip + insn.length;
+  const next = (eip + insn.length) | 0;
   const jump = insn.operands.find((operand) => operand.kind === 'rel');
-  const beyond = jump !== undefined && leadsTo(insn, next, jump.value) >>> 0 > SMALL_LIMIT;
-  return beyond || next - 1 > SMALL_LIMIT ? undefined : shapeKey(insn, 'small');
+  const beyond = jump !== undefined && leadsTo(insn, next, jump.value) >>> 0 > csLimit;
+  return beyond || (next - 1) >>> 0 > csLimit ? undefined : shapeKey(insn, 'small');
 }
 function leadsTo(insn: Insn, next: number, by: number): number {
   const to = (next + by) | 0;

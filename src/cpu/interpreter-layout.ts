@@ -89,6 +89,7 @@ const FAST_LAYOUT = layout('FAST', {
   walkLeft: 'u32',
   walks: 'u32',
   csBase: 'u32', // base of CS: EIPs are offsets, the code TLB knows linear addresses
+  csLimit: 'u32',
   bigOnBare: 'u32', // 1: 32-bit code of the bare machine, where generated code delivers faults through the guest's own IDT
   seg: ['u32', 24], // ES CS SS DS FS GS, FAST_SEG each
 });
@@ -122,14 +123,16 @@ export const CODE_FLAT = 1,
 
 /** A page of decoded code: valid while the frame has this version and is watched (FRAME_CODE). */
 export const CODE_PAGE = layout('CODE_PAGE', {
+  // The key: what the records of the page are for.
   mfn: 'u32',
   lin: 'u32',
   v: 'u32',
   mode: 'u32',
+  csBase: 'u32',
+  csLimit: 'u32',
   version: 'u32',
   changes: 'u32', // how often its code was found changed
   next: 'u32', // next page of the same hash, 0 = none
-  csBase: 'u32',
 });
 export const PAGES = CODE_TLB + CODE_TLBS * CODE_TLB_SIZE;
 export const MAX_PAGES = 256;

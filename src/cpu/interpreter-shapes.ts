@@ -25,12 +25,10 @@ const ESP = 4,
 
 /**
  * What handlers may take for granted. flat: 32-bit code and stack, DS, ES and SS flat. checked: the same, but segments are checked at each
- * access. small: 16-bit code of 64 KiB and a 16-bit stack, segments checked.
+ * access. small: 16-bit code and a 16-bit stack, segments checked, that of code too.
  */
 export type Mode = 'flat' | 'checked' | 'small';
 export const MODES: readonly Mode[] = ['flat', 'checked', 'small'];
-/** Limit of CS in small mode. */
-export const SMALL_LIMIT = 0xffff;
 const PREFIX: Readonly<Record<Mode, string>> = { flat: '', checked: '~', small: '^' };
 
 /** Segments that flat mode takes for granted. */

@@ -24,7 +24,6 @@ import {
   RECORD,
 } from './interpreter-layout.ts';
 import { FAULT, FAULT_CODE, type HandlerTable, STEP, TABLE_SECTION } from './interpreter-names.ts';
-import { SMALL_LIMIT } from './interpreter-shapes.ts';
 import { NO_PAGE } from './reference-memory.ts';
 import { ReferenceEngine } from './reference.ts';
 import { pageOfEntry } from './table-frames.ts';
@@ -215,8 +214,8 @@ export class InterpreterEngine extends ReferenceEngine {
   }
 
   /**
-   * Whether generated code may run: 32-bit code in a flat CS with a 32-bit stack, or 16-bit code in 64 KiB with a 16-bit stack (small
-   * mode); nothing that watches single instructions.
+   * Whether generated code may run: 32-bit code in a flat CS with a 32-bit stack, or 16-bit code with a 16-bit stack (small mode);
+   * nothing that watches single instructions.
    */
   private suitable(): boolean {
     if (this.shadowed !== 0) return false;
@@ -224,7 +223,7 @@ export class InterpreterEngine extends ReferenceEngine {
       if (!this.csFlat || this.csBase !== 0 || !this.stackBig) return false;
       this.small = false;
     } else {
-      if (this.stackBig || this.i32[this.segAt + CS * 4 + 2] !== SMALL_LIMIT) return false;
+      if (this.stackBig) return false;
       this.small = true;
     }
     const flags = this.i32[this.flagsAt]!;
@@ -242,13 +241,14 @@ export class InterpreterEngine extends ReferenceEngine {
     const lin = (this.csBase + this.ip) | 0;
     const known = this.code.known(lin);
     if (known !== 0) return known;
-    if (this.small && this.ip >>> 0 > SMALL_LIMIT) return 0;
+    const csLimit = this.i32[this.segAt + CS * 4 + 2]!;
+    if (this.ip >>> 0 > csLimit >>> 0) return 0;
     const host = this.hostExecute(lin);
     if (host < 0) return 0;
     const mfn = (host - RAM_BASE) >>> 12;
     if (this.code.watch(mfn)) this.validate();
     this.refresh();
-    return this.code.find(lin, this.csBase, mfn, this.v, this.codeMode);
+    return this.code.find(lin, mfn);
   }
 
   /** Drops translations of code that were made under other conditions. */
@@ -281,8 +281,10 @@ export class InterpreterEngine extends ReferenceEngine {
       i32[word(FAST.writeTable)] = i32[word(this.user ? FAST.userWrite : FAST.systemWrite)]!;
       i32[word(FAST.codeTable)] = CODE_TLB + mode * CODE_TLB_SIZE;
     }
-    if (i32[word(FAST.csBase)] !== this.csBase) {
+    const csLimit = i32[this.segAt + CS * 4 + 2]!;
+    if (i32[word(FAST.csBase)] !== this.csBase || i32[word(FAST.csLimit)] !== csLimit) {
       i32[word(FAST.csBase)] = this.csBase;
+      i32[word(FAST.csLimit)] = csLimit;
       stale = true;
     }
     const at = word(v);
