@@ -157,8 +157,10 @@ test('what is wrong with an image is said in Korean throughout', async ({ page }
   const alert = page.getByRole('alert');
   await expect(alert).toContainText('64비트 ELF 커널입니다');
   await expect(alert.locator('p')).not.toContainText(/expected|found|build|offset/i);
-  await dropFile(page, 'notes.txt', Buffer.alloc(200, 0x41));
+  await dropFile(page, 'notes.bin', Buffer.alloc(200, 7));
   await expect(alert).toContainText('ELF 실행 파일이 아닙니다');
+  await dropFile(page, 'notes.txt', Buffer.alloc(200, 0x41));
+  await expect(alert).toContainText('텍스트 파일입니다');
   await expect(alert.locator('p')).not.toContainText(/expected|found|link the/i);
 });
 

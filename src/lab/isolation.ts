@@ -10,7 +10,11 @@ export type Isolation = 'isolated' | 'reloading' | 'compatible';
 /** Call once before the page builds anything. 'reloading': stop, the page is about to be loaded again. */
 export async function ensureIsolation(base: string): Promise<Isolation> {
   if (crossOriginIsolated) {
-    sessionStorage.removeItem(TRIED);
+    try {
+      sessionStorage.removeItem(TRIED);
+    } catch {
+      // no storage: nothing was tried
+    }
     return 'isolated';
   }
   if (!('serviceWorker' in navigator) || !isSecureContext) return 'compatible';

@@ -5,7 +5,15 @@ import type { ImageProblem } from '../hypervisor/image.ts';
 
 /** Bytes looked at: an image shows itself as one long before. */
 const REACH = 4096;
-const isText = (b: number): boolean => b === 9 || b === 10 || b === 13 || (b >= 32 && b !== 127);
+/** UTF-8 without control characters but tabs and ends of lines; undefined for anything else. */
+function textOf(bytes: Uint8Array): string | undefined {
+  if (bytes.some((b) => b === 127 || (b < 32 && b !== 9 && b !== 10 && b !== 13))) return undefined;
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(bytes, { stream: true }); // the last letter may be cut
+  } catch {
+    return undefined;
+  }
+}
 
 /** What is wrong with a file that is empty or text; undefined where it may be an image. */
 export function noImage(bytes: Uint8Array): ImageProblem | undefined {
@@ -17,16 +25,12 @@ export function noImage(bytes: Uint8Array): ImageProblem | undefined {
       remedy: 'Check that the whole file was transferred.',
     };
   const head = bytes.subarray(0, REACH);
-  if (!head.every(isText)) return undefined;
-  const text = new TextDecoder()
-    .decode(head.subarray(0, 16))
-    .replace(/\s+/g, ' ')
-    .replaceAll('. ', ' ')
-    .trim();
+  const text = textOf(head);
+  if (text === undefined) return undefined;
   return {
     what: 'The file is text',
     expected: 'machine code',
-    found: `"${text}"`,
+    found: `"${text.slice(0, 16).replace(/\s+/g, ' ').replaceAll('. ', ' ').trim()}"`,
     remedy: 'Build a kernel from it and drop that: build.sh of the starter shows how.',
   };
 }

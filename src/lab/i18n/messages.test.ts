@@ -44,7 +44,9 @@ describe('errors in Korean', () => {
       /^텍스트 파일입니다.*"#include <xen\.h>".*build\.sh/,
     );
     expect(localise(message(''), 'ko')).toMatch(/^빈 파일입니다/);
+    expect(message('커널'.repeat(3000))).toContain('text');
     expect(noImage(Uint8Array.of(0x7f, 0x45, 0x4c, 0x46))).toBeUndefined();
+    expect(noImage(Uint8Array.of(0xeb, 0xfe, 0x90, 0x90))).toBeUndefined();
   });
   it('know every problem and every remedy that the sources name', () => {
     const sources = [

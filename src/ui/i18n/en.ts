@@ -36,6 +36,9 @@ export const en = {
   lab_own:
     'A 32-bit ELF with Xen notes, a multiboot image, a ROM or a talk: choose a file, or drop it anywhere.',
   diverged: 'The replay differs from the history at tick {T}. The history is what is shown.',
+  notKept: 'This browser keeps nothing here: what you make lasts until the page is closed.',
+  changedBefore: 'You had changed this machine before the page was loaded again.',
+  changedBack: 'Back to the change',
   openAtStart: 'Open the lab at its start',
   oneStepBefore: 'One step before',
   seeking: 'Going there',

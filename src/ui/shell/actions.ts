@@ -1,15 +1,16 @@
 // What buttons, keys and tours do. One place, so that all three mean the same.
 
-import type { Direction, LabConfig, Moment, StepKind } from '../../lab/types.ts';
+import type { Direction, InputAct, LabConfig, Moment, StepKind } from '../../lab/types.ts';
 import { localise } from '../../lab/i18n/messages.ts';
 import { translate } from '../../lab/i18n/text.ts';
 import { SHELL, type ShellKey } from '../i18n/index.ts';
 import { labState, running, session, settled } from '../store/lab.ts';
+import { forget, keep, kept } from '../store/keep.ts';
 import { useSettings } from '../store/settings.ts';
 import { notify, useUi } from '../store/ui.ts';
 import { BARE, configOf, configOfFile, type Lab, labOf, OWN } from './labs.ts';
 
-const say = (key: ShellKey, values: Readonly<Record<string, string | number>> = {}): string =>
+export const say = (key: ShellKey, values: Readonly<Record<string, string | number>> = {}): string =>
   translate(SHELL, useSettings.getState().lang, key, values);
 const busy = (): boolean => ['loading', 'seeking', 'empty', 'error'].includes(labState().phase);
 
@@ -115,12 +116,11 @@ export async function goToFirstGrant(): Promise<void> {
   session().setBreakpoints(mine);
 }
 
+const bareLink = (link: string): string => link.replace(/^.*#(m=)?|^m=/, '');
 /** The address of this moment, for another browser or another day. */
 export async function linkHere(): Promise<string> {
   const link = await session().link();
-  return /^https?:/.test(link)
-    ? link
-    : `${location.origin}${location.pathname}#m=${link.replace(/^#?(m=)?/, '')}`;
+  return /^https?:/.test(link) ? link : `${location.origin}${location.pathname}#m=${bareLink(link)}`;
 }
 /** Copies the address of this moment, the whole one unless a shorter one is given. */
 export const copyLink = (short = ''): Promise<void> =>
@@ -145,6 +145,7 @@ export async function openLab(id: string): Promise<void> {
     dialog: undefined,
     keysGoTo: undefined,
     badImage: undefined,
+    changed: undefined,
   });
   if (location.hash !== `#${lab.id}`) history.replaceState(null, '', `#${lab.id}`);
   await attempt(async () => {
@@ -152,6 +153,7 @@ export async function openLab(id: string): Promise<void> {
     await session().boot(await configOf(lab));
   });
 }
+const OWN_KEY = 'ringside.own';
 async function bootOwn(config: LabConfig): Promise<void> {
   useUi.getState().set({
     lab: (config.bare ? BARE : OWN).id,
@@ -162,7 +164,7 @@ async function bootOwn(config: LabConfig): Promise<void> {
     dialog: undefined,
   });
   history.replaceState(null, '', '#own');
-  localStorage.setItem('ringside.own', JSON.stringify(config));
+  keep(OWN_KEY, JSON.stringify(config));
   await attempt(() => session().boot(config));
 }
 /** Boots what was dropped; what is wrong with it is said, and what stood on stage stays. */
@@ -174,10 +176,41 @@ export const bootFile = (file: File): Promise<void> =>
   });
 /** The last dropped image, after a reload. */
 export async function reopenOwn(): Promise<boolean> {
-  const kept = localStorage.getItem('ringside.own');
-  if (!kept) return false;
-  await bootOwn(JSON.parse(kept) as LabConfig);
+  let config: LabConfig;
+  try {
+    config = JSON.parse(kept(OWN_KEY) ?? '') as LabConfig;
+    if (!Array.isArray(config.domains)) return false;
+  } catch {
+    return false;
+  }
+  await bootOwn(config);
   return true;
+}
+
+// A change of the machine is in no file: the moment it was made at is kept for this tab, so that a reload does not lose it.
+const CHANGED = 'ringside.changed';
+interface Changed {
+  readonly lab: string;
+  readonly link: string;
+}
+/** An edit of the past: a logged input, like everything from outside. */
+export async function changeMachine(act: InputAct): Promise<void> {
+  await session().edit(act);
+  const link = bareLink(await session().link());
+  keep(CHANGED, JSON.stringify({ lab: useUi.getState().lab, link } satisfies Changed), true);
+}
+/** The link of what was changed in this lab before the page was loaded again. */
+export function changedBefore(lab: string): string | undefined {
+  try {
+    const found = JSON.parse(kept(CHANGED, true) ?? '') as Changed;
+    return found.lab === lab && typeof found.link === 'string' ? found.link : undefined;
+  } catch {
+    return undefined;
+  }
+}
+export function forgetChange(): void {
+  forget(CHANGED, true);
+  useUi.getState().set({ changed: undefined });
 }
 
 /** The panels on stage: what the person chose, or the lab's opening. */

@@ -6,9 +6,10 @@ import { createSession, openDecoded } from '../../lab/session.ts';
 import type { Moment } from '../../lab/types.ts';
 import { wireTours } from '../panels/guide/tour.ts';
 import { connect, labState, session } from '../store/lab.ts';
-import { useUi } from '../store/ui.ts';
+import { onNotKept } from '../store/keep.ts';
+import { notify, useUi } from '../store/ui.ts';
 import { resumeTalk, wireTalk } from '../talk/talk.ts';
-import { goto, openLab, reopenOwn } from './actions.ts';
+import { changedBefore, goto, openLab, reopenOwn, say } from './actions.ts';
 import { wireShelf } from './shelf.tsx';
 import { readShort } from './short-link.ts';
 import { BARE, LABS } from './labs.ts';
@@ -33,7 +34,13 @@ export async function openMoment(text: string, short = false): Promise<void> {
   try {
     // A link that cannot be read changes nothing: what stands on stage stays.
     const link = short ? await readShort(text) : await decodeLink(text);
-    set({ lab: 'own', opening: { moment: true }, selected: undefined, badLink: undefined });
+    set({
+      lab: 'own',
+      opening: { moment: true },
+      selected: undefined,
+      badLink: undefined,
+      changed: undefined,
+    });
     const warning = await openDecoded(session(), link);
     set({ lab: labOfConfig(), opening: undefined, badLink: warning });
   } catch (e) {
@@ -57,14 +64,22 @@ async function route(): Promise<void> {
   await openLab(LABS.some((l) => l.id === hash) ? hash : 'hello');
 }
 
+/** What a reload interrupted is offered, not forced on anybody. */
+function offerChange(): void {
+  const { lab, set } = useUi.getState();
+  if (!/^#[am]t?=/.test(location.hash)) set({ changed: changedBefore(lab) });
+}
+
 export async function start(): Promise<void> {
   const isolation = await ensureIsolation(import.meta.env.BASE_URL);
   if (isolation === 'reloading') return;
   useUi.getState().set({ compatible: isolation === 'compatible' });
+  onNotKept(() => notify(say('notKept')));
   wireTours();
   wireTalk();
   wireShelf();
   connect(createSession());
   window.addEventListener('hashchange', () => void route());
   await route();
+  offerChange();
 }

@@ -7,7 +7,8 @@ import { whoIs } from '../../lab/narrate/who.ts';
 import { session, useAsked, useLab } from '../store/lab.ts';
 import { useUi } from '../store/ui.ts';
 import { Sentence } from '../widgets/sentence.tsx';
-import { openLab, step } from './actions.ts';
+import { forgetChange, openLab, step } from './actions.ts';
+import { visit } from './start.ts';
 import style from './app.module.css';
 
 /** Who crashed, in which ring, by which trap, and the way back to just before. */
@@ -68,7 +69,7 @@ export function Trouble() {
   const stop = useLab((s) => s.stop);
   const progress = useLab((s) => s.progress);
   const long = useLong(phase === 'seeking');
-  const { badImage, badLink, compatible, set } = useUi();
+  const { badImage, badLink, changed, compatible, set } = useUi();
   if (badImage)
     return (
       <div className={style.trouble} role="alert">
@@ -127,6 +128,18 @@ export function Trouble() {
   if (stop.kind === 'end' && stop.reason === 'triple-fault') return <Crash text={t('tripleFault')} />;
   if (stop.kind === 'end' && (stop.reason === 'crash' || stop.reason === 'panic'))
     return <Crash text={stop.text} />;
+  if (changed)
+    return (
+      <div className={style.trouble} role="status">
+        <p>{t('changedBefore')}</p>
+        <button type="button" className="button edged" onClick={() => void visit(changed, undefined)}>
+          {t('changedBack')}
+        </button>
+        <button type="button" className="button" onClick={forgetChange}>
+          {t('close')}
+        </button>
+      </div>
+    );
   if (compatible)
     return (
       <div className={style.trouble}>

@@ -2,6 +2,7 @@
 
 import { create } from 'zustand';
 import { persist } from 'zustand/middleware';
+import { keeper, listOf, recordOf, takeOver } from './keep.ts';
 
 export type Theme = 'light' | 'dark' | 'presenter';
 export type Axis = 'steps' | 'ticks';
@@ -20,6 +21,18 @@ interface Settings {
   set(values: Partial<Omit<Settings, 'set'>>): void;
 }
 
+const isText = (v: unknown): boolean => typeof v === 'string';
+const isFlag = (v: unknown): boolean => typeof v === 'boolean';
+const SOUND = {
+  lang: (v: unknown) => v === 'en' || v === 'ko',
+  theme: (v: unknown) => v === 'light' || v === 'dark' || v === 'presenter',
+  letterKeys: isFlag,
+  axis: (v: unknown) => v === 'steps' || v === 'ticks',
+  layouts: recordOf(listOf(listOf(isText))),
+  sizes: recordOf(recordOf((v) => typeof v === 'number')),
+  guideOpen: isFlag,
+};
+
 const preferred = (): 'en' | 'ko' => (globalThis.navigator?.language?.startsWith('ko') ? 'ko' : 'en');
 
 export const useSettings = create<Settings>()(
@@ -34,6 +47,6 @@ export const useSettings = create<Settings>()(
       guideOpen: true,
       set: (values) => set(values),
     }),
-    { name: 'ringside.settings', version: 1 },
+    { name: 'ringside.settings', version: 1, storage: keeper(), merge: takeOver<Settings>(SOUND) },
   ),
 );

@@ -28,6 +28,8 @@ interface UiStore {
   readonly pointer: 'off' | 'dot' | 'spotlight';
   /** The projector shows nothing. */
   readonly blank: boolean;
+  /** The link of a change that a reload would have lost. */
+  readonly changed: string | undefined;
   /** What was wrong with the link that was opened. */
   readonly badLink: string | undefined;
   /** No shared memory here: the machine runs in one thread. */
@@ -47,6 +49,7 @@ export const useUi = create<UiStore>()((set) => ({
   wholeHistory: false,
   badImage: undefined,
   badLink: undefined,
+  changed: undefined,
   blank: false,
   pointer: 'off',
   doors: false,

@@ -2,6 +2,7 @@
 
 import { create } from 'zustand';
 import { persist } from 'zustand/middleware';
+import { isObject, keeper, listOf, recordOf, takeOver } from '../store/keep.ts';
 import type { Prediction } from '../panels/guide/notebook.ts';
 import { useTour } from '../panels/guide/tour.ts';
 
@@ -24,6 +25,12 @@ export const useTalk = create<Talk>()(
   persist((): Talk => ({ beat: undefined, votes: {}, file: undefined }), {
     name: 'ringside.talk',
     version: 1,
+    storage: keeper(),
+    merge: takeOver<Talk>({
+      beat: isObject,
+      votes: recordOf(listOf((v) => typeof v === 'string')),
+      file: isObject,
+    }),
   }),
 );
 export const voteKey = (): string => `${useTour.getState().tour?.id}/${useTour.getState().stop}`;

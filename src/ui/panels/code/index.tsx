@@ -6,7 +6,8 @@ import type { CodeModel, CodeRow } from '../../../lab/inspect/code.ts';
 import type { CpuModel } from '../../../lab/inspect/cpu.ts';
 import { localise } from '../../../lab/i18n/messages.ts';
 import { defineText, useLang, useText } from '../../i18n/index.ts';
-import { labState, session, useLab, useModel } from '../../store/lab.ts';
+import { changeMachine } from '../../shell/actions.ts';
+import { labState, useLab, useModel } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { useTrap } from '../../store/trap.ts';
 import { ownerOf } from '../../text/owner.ts';
@@ -134,7 +135,7 @@ function Registers({ cpu, change }: { readonly cpu: CpuModel; readonly change: b
   // From the last row only what changed can be read anyway: the rest makes room for the code.
   const spare = useSettings((s) => s.theme === 'presenter') && !change;
   const edit = (register: string, value: number): void =>
-    void session().edit({ kind: 'editRegister', vcpu: cpu.vcpu, register, value });
+    void changeMachine({ kind: 'editRegister', vcpu: cpu.vcpu, register, value });
   const cell = (name: string, value: number, old: number | undefined) => (
     <div
       key={name}

@@ -3,7 +3,7 @@
 import { useEffect, useState } from 'react';
 import { localise } from '../../../lab/i18n/messages.ts';
 import { useLang, useT } from '../../i18n/index.ts';
-import { openLab } from '../../shell/actions.ts';
+import { changeMachine, openLab } from '../../shell/actions.ts';
 import { session, useLab, useModel } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { useTrap } from '../../store/trap.ts';
@@ -109,7 +109,7 @@ function Editor() {
   const save = async (): Promise<void> => {
     const padded = new Uint8Array(room);
     padded.set(bytes.subarray(0, room - 1));
-    await session().edit({ kind: 'editMemory', maddr, bytes: [...padded], what: 'first' });
+    await changeMachine({ kind: 'editMemory', maddr, bytes: [...padded], what: 'first' });
     setText(undefined);
     session().run();
   };

@@ -4,6 +4,7 @@
 import { create } from 'zustand';
 import { persist } from 'zustand/middleware';
 import type { Moment } from '../../../lab/types.ts';
+import { isObject, keeper, recordOf, takeOver } from '../../store/keep.ts';
 
 export interface Prediction {
   readonly question: string;
@@ -41,7 +42,15 @@ interface Notebook {
 }
 
 export const useNotebook = create<Notebook>()(
-  persist((): Notebook => ({ entries: {}, left: {} }), { name: 'ringside.notebook', version: 1 }),
+  persist((): Notebook => ({ entries: {}, left: {} }), {
+    name: 'ringside.notebook',
+    version: 1,
+    storage: keeper(),
+    merge: takeOver<Notebook>({
+      entries: recordOf((v) => isObject(v) && isObject(v['first']) && typeof v['question'] === 'string'),
+      left: recordOf((v) => isObject(v) && isObject(v['moment'])),
+    }),
+  }),
 );
 
 export const entryKey = (tour: string, stop: number): string => `${tour}/${stop}`;

@@ -4,7 +4,8 @@ import { useRef, useState } from 'react';
 import type { MemoryModel } from '../../../lab/inspect/memory.ts';
 import type { CpuModel } from '../../../lab/inspect/cpu.ts';
 import { defineText, useText } from '../../i18n/index.ts';
-import { session, useLab, useModel } from '../../store/lab.ts';
+import { changeMachine } from '../../shell/actions.ts';
+import { useLab, useModel } from '../../store/lab.ts';
 import { DomainSelect } from '../../widgets/domain-select.tsx';
 import { Editable } from '../../widgets/editable.tsx';
 import { hex32, hexByte, parseHex } from '../../widgets/hex.ts';
@@ -25,6 +26,7 @@ const TEXT = defineText({
     earlier: 'Lower',
     later: 'Higher',
     hint: 'A byte can be typed over while the machine is paused.',
+    unmapped: 'No memory is mapped here. Write another address.',
     none: 'No guest yet.',
     byte: 'byte at {at}',
     bad: 'Write an address like c0101000.',
@@ -38,6 +40,7 @@ const TEXT = defineText({
     earlier: '낮은 주소',
     later: '높은 주소',
     hint: '기계가 멈춘 동안 바이트를 고쳐 쓸 수 있습니다.',
+    unmapped: '여기에는 매핑된 메모리가 없습니다. 다른 주소를 적으십시오.',
     none: '아직 게스트가 없습니다.',
     byte: '{at}의 바이트',
     bad: 'c0101000처럼 주소를 적으십시오.',
@@ -117,7 +120,8 @@ export default function Memory(_: PanelProps) {
         </button>
       </div>
       {typed === undefined && <p role="alert">{t('bad')}</p>}
-      {model && (
+      {model?.bytes.every((b) => b === undefined) && <p className="quiet">{t('unmapped')}</p>}
+      {model?.bytes.some((b) => b !== undefined) && (
         <div className={style.dump} role="group" aria-label={t('bytes')}>
           {Array.from({ length: LENGTH / per }, (_r, r) => (
             <div key={r} className={style.row} data-per={per}>
@@ -145,7 +149,7 @@ export default function Memory(_: PanelProps) {
                           parse={parseByte}
                           disabled={!paused}
                           onCommit={(value) =>
-                            void session().edit({
+                            void changeMachine({
                               kind: 'editMemory',
                               maddr: row + (offset & 15),
                               bytes: [value],
