@@ -164,6 +164,22 @@ test('what is wrong with an image is said in Korean throughout', async ({ page }
   await expect(alert.locator('p')).not.toContainText(/expected|found|link the/i);
 });
 
+test('a kernel that crashes at its first instruction has a past, too', async ({ page }) => {
+  const lab = await Lab.open(page, 'hello');
+  const elf = Buffer.from(readFileSync(new URL('../public/guests/hello/hello.elf', import.meta.url)));
+  elf.set([0x0f, 0x0b], elf.indexOf(Buffer.from([0xba, 0x74, 0x11, 0x00, 0xc0]))); // mov edx, first: now ud2
+  await dropFile(page, 'crash.elf', elf);
+  await expect(page.getByRole('heading', { level: 1 })).toContainText('crash');
+  await lab.ready();
+  await page.keyboard.press('r');
+  await expect(page.getByRole('alert')).toContainText('#UD');
+  await expect(page.getByText(lab.t('nothingYet'))).toHaveCount(0);
+  await expect(lab.guide).not.toContainText(lab.t('ownStart'));
+  await expect(lab.region('control')).not.toContainText(lab.t('noTrapHere'));
+  await lab.button('oneStepBefore').click();
+  await expect(page.getByRole('alert')).toHaveCount(0);
+});
+
 test('a truncated image is named and what stands on stage stays', async ({ page }) => {
   const lab = await Lab.open(page, 'hello');
   await lab.guided();

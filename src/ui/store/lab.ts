@@ -59,6 +59,8 @@ export function connect(session: Session): () => void {
 export const useLab = <T>(select: (state: LabState) => T): T => useLabStore((s) => select(s.state));
 /** The machine on stage has no hypervisor. */
 export const useBare = (): boolean => useLab((s) => s.config?.bare !== undefined);
+/** Something has happened: time passed, or the first instruction itself was the last. */
+export const hasMoved = (s: LabState): boolean => s.end.T > 0 || s.end.within || s.ended !== undefined;
 /** The moment before the first instruction. */
 export const useStart = (): Moment => useLabStore((s) => s.start);
 export const startMoment = (): Moment => useLabStore.getState().start;

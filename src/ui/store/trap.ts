@@ -2,7 +2,7 @@
 
 import type { Session } from '../../lab/types.ts';
 import type { TraceRecord } from '../../trace/records.ts';
-import { labState, useAsked } from './lab.ts';
+import { labState, startMoment, useAsked } from './lab.ts';
 import { useUi } from './ui.ts';
 
 export interface TrapView {
@@ -23,7 +23,7 @@ async function ask(s: Session, selected: number | undefined): Promise<TrapView |
       : undefined;
   }
   const { cursor } = labState();
-  if (cursor.T === 0 && !cursor.within) return undefined; // what built the domains is no trap
+  if (cursor.T === 0 && !cursor.within && cursor.seq <= startMoment().seq) return undefined; // what built the domains is no trap
   const records = await s.group(cursor.seq);
   if (records.length === 0) return undefined;
   let at = -1;

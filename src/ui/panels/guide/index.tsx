@@ -263,7 +263,7 @@ function FreeText() {
   const ready = useLab((s) => s.phase === 'paused');
   const lab = useUi((s) => s.lab);
   const counts = useLab((s) => s.counts);
-  const cursor = useLab((s) => s.cursor.T);
+  const fresh = useLab((s) => s.cursor.T === 0 && s.stop.kind !== 'end');
   const own = lab === 'own' || lab === 'bare';
   if (!own && !tour && ready)
     return (
@@ -282,7 +282,7 @@ function FreeText() {
     <div className={style.tour}>
       <h2>{t(bare ? 'bareTitle' : 'ownTitle')}</h2>
       <p>
-        {cursor === 0
+        {fresh
           ? t(bare ? 'bareStart' : 'ownStart')
           : bare
             ? t('bareCounts', { traps: counts.traps })

@@ -5,7 +5,16 @@ import type { TracePage } from '../../../lab/types.ts';
 import type { TraceRecord } from '../../../trace/records.ts';
 import { formatNumber, useT } from '../../i18n/index.ts';
 import { goto } from '../../shell/actions.ts';
-import { labState, session, startMoment, useAsked, useBare, useLab, useStart } from '../../store/lab.ts';
+import {
+  hasMoved,
+  labState,
+  session,
+  startMoment,
+  useAsked,
+  useBare,
+  useLab,
+  useStart,
+} from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { useUi } from '../../store/ui.ts';
 import { ownerOf } from '../../text/owner.ts';
@@ -115,7 +124,7 @@ function Tracks({ page }: { readonly page: Span }) {
   const cursorX =
     axis === 'ticks'
       ? byT(cursor.T)
-      : (cursor.T === 0 && !cursor.within) || !first
+      : (cursor.T === 0 && !cursor.within && cursor.seq <= built()) || !first
         ? LEFT
         : bySeq(cursor.seq + (cursor.within ? 0 : 0.5));
   const cursorRow = page.sampled
@@ -193,7 +202,7 @@ function Status({ page }: { readonly page: TracePage }) {
   const branch = useLab((s) => s.branch);
   const before = useStart().seq;
   const total = page.total - before;
-  const moved = useLab((s) => s.end.T > 0 || s.end.within);
+  const moved = useLab(hasMoved);
   return (
     <>
       <p className={style.status}>
@@ -243,7 +252,7 @@ export function Timeline() {
   const page = model ?? NOTHING;
   const row = page.cursorRow;
   const before = useStart().seq;
-  const moved = useLab((s) => s.end.T > 0 || s.end.within);
+  const moved = useLab(hasMoved);
   return (
     <div className={style.timeline}>
       <div className={style.bar}>

@@ -21,7 +21,7 @@ const SPEEDS = [0, 1_000_000, 100_000, 10_000, 1000, 100] as const;
 export function Transport() {
   const t = useT();
   const phase = useLab((s) => s.phase);
-  const atStart = useLab((s) => s.cursor.T === 0 && !s.cursor.within);
+  const atStart = useLab((s) => s.cursor.T === 0 && !s.cursor.within && s.stop.kind !== 'end');
   const ended = useLab((s) => s.ended !== undefined && s.cursor.T === s.end.T && s.cursor.seq === s.end.seq);
   const more = useUi((s) => s.moreTransport);
   const running = phase === 'running';

@@ -13,7 +13,7 @@ import type { TraceQuery, TraceRow } from '../../../lab/types.ts';
 import { OUTCOMES, type Outcome, type TraceRecord } from '../../../trace/records.ts';
 import { formatNumber, type ShellKey, useLang, useT } from '../../i18n/index.ts';
 import { goto } from '../../shell/actions.ts';
-import { labState, session, useBare, useLab, useStart } from '../../store/lab.ts';
+import { hasMoved, labState, session, useBare, useLab, useStart } from '../../store/lab.ts';
 import { useSettings } from '../../store/settings.ts';
 import { useUi } from '../../store/ui.ts';
 import { ownerOf } from '../../text/owner.ts';
@@ -195,7 +195,7 @@ export default function TrapLog(_: PanelProps) {
   const presenting = useSettings((s) => s.theme === 'presenter');
   const [active, setActive] = useState(-1);
   const selected = useUi((s) => s.selected);
-  const any = useLab((s) => s.end.T > 0 || s.end.within);
+  const any = useLab(hasMoved);
   const list = useVirtualizer({
     count: total,
     getScrollElement: () => scroller.current,
