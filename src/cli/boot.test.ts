@@ -194,6 +194,21 @@ describe('ringside boot --type bare', () => {
     expect([r.stdout, r.stderr]).toEqual(['A\n', '141\n']);
   });
 
+  it('takes what a pipe brings late, and waits for no more once it ends', () => {
+    const echo = new Uint8Array(0x10000);
+    // mov dx,3FDh; l: in al,dx; test al,1; jz l; mov dl,F8h; in al,dx; out dx,al; cmp al,'q'; je end; mov dl,FDh; jmp l; end: hlt
+    const poll = [0xba, 0xfd, 0x03, 0xec, 0xa8, 0x01, 0x74, 0xfb, 0xb2, 0xf8];
+    echo.set([...poll, 0xec, 0xee, 0x3c, 0x71, 0x74, 0x04, 0xb2, 0xfd, 0xeb, 0xef, 0xf4], 0xffc0);
+    echo.set([0xeb, 0xce], 0xfff0);
+    const path = join(folder, 'echo.bin');
+    writeFileSync(path, echo);
+    const command = `node --import tsx src/cli/main.ts boot --type bare --rom ${path} --input - --timeout 60`;
+    const r = spawnSync('sh', ['-c', `(printf a; sleep 2; printf bq; sleep 2) | ${command}; echo $?`], {
+      encoding: 'utf8',
+    });
+    expect(r.stdout).toBe('abq5\n');
+  });
+
   it('says halted and triple fault by name', () => {
     const silent = boot('--type', 'bare', '--rom', file, '--json');
     expect([silent.code, silent.last['reason']]).toEqual([5, 'halted']);

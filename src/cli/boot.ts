@@ -6,7 +6,7 @@ import { auditMachine } from '../hypervisor/audit.ts';
 import { ImageError } from '../hypervisor/image.ts';
 import { hypercallName } from '../hypervisor/hypercalls.ts';
 import { attachBare } from '../machine/bare.ts';
-import { inputRoom, unsaid } from '../machine/devices/console.ts';
+import { unsaid } from '../machine/devices/console.ts';
 import { type ImageHead, ImageFileError, loadImage, readImageHead, saveImage } from '../machine/image.ts';
 import { stateHash } from '../machine/state-hash.ts';
 import { stopReason } from '../machine/stop.ts';
@@ -23,7 +23,7 @@ import { type BareSpec, type InputEntry, type LabConfig, MACHINE_VERSION } from 
 import { bareReport } from './bare-report.ts';
 import { ConsoleWriter } from './console-writer.ts';
 import { crashReport } from './crash-report.ts';
-import { LiveInput } from './live-input.ts';
+import { LiveInput, roomFor } from './live-input.ts';
 import { engineChoice } from './engine-code.ts';
 import { fileBytes, fileTrouble } from './files.ts';
 import { startHosts } from './hosts.ts';
@@ -96,9 +96,10 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
   };
   for (const name of options.ignored)
     err(`ringside boot: --${name} is part of the saved machine and is not looked at\n`);
+  const live = options.input === '-' && options.restore === undefined ? await LiveInput.open() : undefined;
   const { timeline, config: restoredConfig } =
     options.restore === undefined
-      ? { timeline: newTimeline(options, load, files), config: undefined }
+      ? { timeline: newTimeline(options, load, files, live), config: undefined }
       : restored(options, options.restore);
   const { machine } = timeline;
   const hosts = await startHosts(timeline, options);
@@ -109,8 +110,7 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
     traceFile?.record(seq);
   };
   timeline.begin();
-  const live = LiveInput.wanted(options.input) ? new LiveInput() : undefined;
-  if (live) err('ringside boot: what you type goes to the guest; Ctrl-] ends\r\n');
+  if (live && process.stdin.isTTY) err('ringside boot: what you type goes to the guest; Ctrl-] ends\r\n');
   let result: RunResult;
   let limited = false;
   let differences = 0;
@@ -127,7 +127,7 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
   if (saving && timeline.T >= saving.T) save(saving.path);
   for (;;) {
     const slice = performance.now();
-    live?.pass(timeline);
+    live?.pass(timeline, firstDomain(options));
     result = timeline.run({
       untilT: saving?.T ?? NEVER_TICKS,
       untilTicks: options.maxTicks,
@@ -144,7 +144,7 @@ async function boot(options: BootOptions, err: (text: string) => void): Promise<
         if (differences++ < 20) err(`audit: ${d}\n`);
       }
     }
-    if (result.kind === 'ended' || live?.closed || interrupt.signal !== undefined) break;
+    if (result.kind === 'ended' || live?.left || interrupt.signal !== undefined) break;
     if (result.kind === 'waiting') {
       if (!live) break;
       await live.more();
@@ -261,11 +261,15 @@ function build(options: BootOptions, images: Images): LabMachine {
   return machine;
 }
 
-/** A machine as the options say, with its log of input; nothing has run. */
+/** The domain whose console --input goes to; the number means nothing to a bare machine. */
+const firstDomain = ({ domains }: BootOptions): number => (domains[0]?.privileged ? 0 : 1);
+
+/** A machine as the options say, with its log of input; nothing has run. `live` is standard input, where --input means that. */
 export function newTimeline(
   options: BootOptions,
   load: (path: string) => string,
   files: ReadonlyMap<string, Uint8Array>,
+  live?: LiveInput,
 ): Timeline<LabMachine> {
   for (const d of options.domains) {
     load(d.path);
@@ -273,17 +277,20 @@ export function newTimeline(
   }
   for (const path of [options.bare?.path, options.bare?.ramdisk, options.bare?.rom])
     if (path !== undefined) load(path);
-  const input =
-    options.input === undefined || LiveInput.wanted(options.input) ? undefined : fileBytes(options.input);
+  const input = live?.take(Infinity) ?? (options.input === undefined ? [] : [...fileBytes(options.input)]);
   const images = (sha: string): Uint8Array | undefined => files.get(sha);
   const machine = build(options, images);
-  const room = isXen(machine) ? Infinity : inputRoom(machine.chipset);
-  if ((input?.length ?? 0) > room)
-    throw new UsageError(`--input holds at most ${room} bytes beside this RAM and ROM`);
   const timeline = new Timeline(machine, images, { hostSlice: options.hostSlice });
-  if (input && input.length > 0)
-    timeline.log.append({ kind: 'console', domid: 1, bytes: [...input], hold: true });
-  if (!LiveInput.wanted(options.input)) timeline.log.append({ kind: 'closeInput' });
+  const domid = firstDomain(options);
+  const room = roomFor(machine, domid);
+  if (live?.ended === false || input.length > 0)
+    timeline.log.append({ kind: 'console', domid, bytes: input, hold: true });
+  const taken = room - roomFor(machine, domid);
+  if (taken < input.length)
+    throw new UsageError(
+      `--input is longer than the ${taken} bytes that this machine can keep for its guest`,
+    );
+  if (live?.ended !== false) timeline.log.append({ kind: 'closeInput' });
   return timeline;
 }
 
