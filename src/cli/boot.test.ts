@@ -207,6 +207,8 @@ describe('ringside boot --type bare', () => {
       encoding: 'utf8',
     });
     expect(r.stdout).toBe('abq5\n');
+    const directory = spawnSync('sh', ['-c', `${command} < ${folder}`], { encoding: 'utf8' });
+    expect([directory.status, directory.stderr]).toEqual([2, expect.stringContaining('a directory')]);
   });
 
   it('says halted and triple fault by name', () => {

@@ -89,13 +89,14 @@ function backtrace(timeline: Timeline, v: number, symbols: Symbols): string[] {
   let at = m.r32(v + VCPU.eip),
     ebp = m.r32(v + VCPU.gpr + 20);
   for (let i = 0; i < 16; i++) {
-    out.push(`  #${i} ${hex(at)} ${symbolize(symbols, at)}`.trimEnd());
-    const frame = copyFromGuest(x, v, ebp, 8);
+    // A return address may be the first of the next function: the call before it is what is meant.
+    out.push(`  #${i} ${hex(at)} ${symbolize(symbols, i === 0 ? at : at - 1)}`.trimEnd());
+    const frame = ebp === 0 ? undefined : copyFromGuest(x, v, ebp, 8);
     if (!frame) break;
     const view = new DataView(frame.buffer);
     const next = view.getUint32(0, true);
     at = view.getUint32(4, true);
-    if (at === 0 || next <= ebp) break;
+    if (at === 0 || (next !== 0 && next <= ebp)) break; // the outermost frame has no caller's EBP
     ebp = next;
   }
   return out;

@@ -56,6 +56,9 @@ function requestOf(argv: string[]): Request | string {
   return { bytes, eip, csD: values['16'] !== true, language, json: values.json === true };
 }
 
+const count = (n: number): string =>
+  n === 1 ? 'the one byte that is there' : `the ${n} bytes that are there`;
+
 /** The instructions in `bytes`; a cut one at the end is an error in words. */
 function insnsOf({ bytes, csD }: Request): Insn[] | string {
   const insns: Insn[] = [];
@@ -67,7 +70,7 @@ function insnsOf({ bytes, csD }: Request): Insn[] | string {
       return bytes[start + i] ?? 0;
     }, csD);
     if (end > bytes.length && insn.length < MAX_LENGTH)
-      return `the instruction at byte ${start} is cut short: ${insn.length} bytes are needed, ${bytes.length - start} are there`;
+      return `the instruction at byte ${start} is cut short: it needs more than ${count(bytes.length - start)}`;
     insns.push(insn);
     // Where the next instruction begins is not known behind bytes that are none.
     if (insn.invalid !== undefined) break;

@@ -2,8 +2,10 @@
 // and what a person types, goes to the first guest's console as it comes. Every batch enters at the one door, the input log, stamped with
 // the T at which it arrived.
 
+import { fstatSync } from 'node:fs';
 import { waitingInput } from '../hypervisor/console-input.ts';
 import { findDomain } from '../hypervisor/state.ts';
+import { fileBytes } from './files.ts';
 import { isXen, type LabMachine } from '../lab/inputs.ts';
 import type { Timeline } from '../lab/timeline.ts';
 import { inputRoom } from '../machine/devices/console.ts';
@@ -59,6 +61,12 @@ export class LiveInput {
   static async open(): Promise<LiveInput> {
     const live = new LiveInput();
     const { stdin } = process;
+    const kind = fstatSync(0);
+    if (kind.isFile() || kind.isDirectory()) {
+      live.waiting = [Buffer.from(fileBytes('-'))];
+      live.ended = true;
+      return live;
+    }
     if (live.terminal) stdin.setRawMode(true);
     stdin.on('data', live.onData).on('end', live.onEnd).on('error', live.onEnd);
     for (let before = -1; !live.terminal && !live.ended && before < live.size && live.size < FIRST_BATCH; ) {
