@@ -211,6 +211,12 @@ describe('ringside boot --type bare', () => {
     expect([directory.status, directory.stderr]).toEqual([2, expect.stringContaining('a directory')]);
   });
 
+  it('is not compared on what two machines cannot both read', () => {
+    const args = ['--import', 'tsx', 'src/cli/main.ts', 'lockstep', HELLO, '--input', '-'];
+    const r = spawnSync(process.execPath, args, { encoding: 'utf8', input: 'x' });
+    expect([r.status, r.stderr]).toEqual([2, expect.stringContaining('takes --input from a file')]);
+  });
+
   it('says halted and triple fault by name', () => {
     const silent = boot('--type', 'bare', '--rom', file, '--json');
     expect([silent.code, silent.last['reason']]).toEqual([5, 'halted']);

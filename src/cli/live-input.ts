@@ -52,11 +52,6 @@ export class LiveInput {
     this.wake();
   };
 
-  /** True when `path` asks for standard input and that is a terminal. */
-  static wanted(path: string | undefined): boolean {
-    return path === '-' && process.stdin.isTTY;
-  }
-
   /** Takes a terminal over, key by key; listens to anything else until it ends or falls silent. Throws when it cannot be read. */
   static async open(): Promise<LiveInput> {
     const live = new LiveInput();

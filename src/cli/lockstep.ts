@@ -6,7 +6,6 @@ import { ImageError } from '../hypervisor/image.ts';
 import { lockstep, type LockstepSide } from '../cpu/lockstep.ts';
 import { NEVER_TICKS, newTimeline } from './boot.ts';
 import { fileBytes, fileTrouble } from './files.ts';
-import { LiveInput } from './live-input.ts';
 import { bootOptions, UsageError } from './options.ts';
 
 const USAGE = `usage: ringside lockstep IMAGE [--step TICKS] [options of boot]
@@ -32,7 +31,7 @@ export async function run(
     const { step, rest } = stepOption(argv);
     const options = bootOptions(rest);
     if (options.restore !== undefined) throw new UsageError('lockstep begins at an image, not at --restore');
-    if (LiveInput.wanted(options.input)) throw new UsageError('lockstep takes --input from a file');
+    if (options.input === '-') throw new UsageError('lockstep takes --input from a file');
     const files = new Map<string, Uint8Array>();
     const load = (path: string): string => {
       const bytes = fileBytes(path);
